@@ -1,0 +1,145 @@
+// What decides, for one watch, which raw events become published ones. Write your own by deriving
+// from Processor and giving a factory to the daemon (see src/README.md).
+//
+// A processor is a pure state machine: it has no clock, no thread and no I/O but the Files it is
+// handed. It lives on the pipeline thread; calls never overlap.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "inotifier/event.hpp"
+
+namespace inotifier {
+
+using Nanos = std::int64_t;
+
+/// The time of one turn; constant within it.
+struct Now {
+  Nanos mono = 0;  ///< CLOCK_MONOTONIC: every wait counts on this one
+  Nanos wall = 0;  ///< CLOCK_REALTIME: only ever shown, or compared with times the disk holds
+};
+
+/// A directory of the watch's tree. It keeps its number when it is moved within the tree; a number
+/// may be used again after RawEvent::Kind::kDirGone.
+using DirId = std::uint32_t;
+inline constexpr DirId kRootDir = 0;
+inline constexpr DirId kNoDir = 0xffffffffU;
+
+/// Why we hold a file complete.
+enum class Evidence : std::uint8_t { kRename, kCloseWrite, kLink, kScan, kSettled, kMarker };
+/// How we came to look.
+enum class Origin : std::uint8_t { kLive, kStartup, kNewDirectory, kOverflow, kRescan, kPoll };
+
+std::string_view name_of(Evidence evidence);
+std::string_view name_of(Origin origin);
+
+/// What lstat(2) said. Times in nanoseconds since 1970.
+struct Stat {
+  std::uint64_t inode = 0;
+  std::int64_t size = 0;
+  Nanos mtime = 0;
+  Nanos ctime = 0;
+  Nanos btime = 0;  ///< 0 where the file system keeps none
+  std::uint64_t dev = 0;
+  std::uint32_t mode = 0;
+  std::uint32_t uid = 0;
+  std::uint32_t gid = 0;
+};
+
+/// One inotify record, decoded and placed in the tree, or something that was found out otherwise.
+/// The views are valid during the call only.
+struct RawEvent {
+  enum class Kind : std::uint8_t {
+    kInotify,  ///< a record on `dir`/`name`; `mask` as in inotify(7)
+    kFound,    ///< a listing showed the file `dir`/`name`
+    kListed,   ///< a listing of `dir` came to its end; all its files were told by kFound
+    kMoved,    ///< `from_dir`/`from_name` is now `dir`/`name`, both of this watch
+    kArrived,  ///< `dir`/`name` was moved in from elsewhere; `from_path` if that is watched too
+    kLeft,     ///< `dir`/`name` was moved out of the watch
+    kDirGone,  ///< `dir` and its number are no more
+  };
+  Kind kind = Kind::kInotify;
+  Origin origin = Origin::kLive;
+  std::uint32_t mask = 0;
+  DirId dir = kRootDir;
+  DirId from_dir = kNoDir;
+  std::string_view name;
+  std::string_view from_name;
+  /// The earlier path, where it is known: relative to the root, or absolute if in another watch.
+  std::string_view from_path;
+  /// kFound, kListed: number of the listing, so that what it did not show can be told.
+  std::uint32_t listing = 0;
+  /// kInotify: where the record stood in the watch's stream of records, in bytes.
+  std::uint64_t position = 0;
+  const Stat* stat = nullptr;  ///< kFound by a poller: what it saw; otherwise null
+};
+
+/// What may be known about files without waiting for anything but a local disk.
+class Files {
+ public:
+  enum class Writer : std::uint8_t {
+    kNone,        ///< nobody has it open for writing; `stat` is of that very moment
+    kOpen,        ///< somebody has
+    kUnknown,     ///< leases do not work here, or not for us
+    kGone,        ///< no such file (any more)
+    kNotRegular,  ///< a directory, FIFO, socket, device or symbolic link
+    kChanged,     ///< the path showed another file at the end than at the beginning: ask again
+  };
+  virtual ~Files() = default;
+  /// Path relative to the root. False while a directory above is on its way to another place.
+  virtual bool path(DirId dir, std::string_view name, std::string& out) = 0;
+  /// lstat(2): 0 or an errno. EAGAIN while the path is not known (see path()).
+  virtual int stat(DirId dir, std::string_view name, Stat& out) = 0;
+  virtual Writer writer(DirId dir, std::string_view name, Stat& out) = 0;
+  /// True if the record at `position` was already in the kernel's queue when turn `turn` ended.
+  virtual bool queued_before_end_of(std::uint64_t turn, std::uint64_t position) const = 0;
+  virtual std::uint64_t turn() const = 0;
+};
+
+/// What is told of a file besides its path.
+struct FileFacts {
+  Stat stat;
+  std::uint32_t tie = 0;  ///< tells apart versions that inode, size and mtime do not
+  Evidence evidence = Evidence::kCloseWrite;
+  Origin origin = Origin::kLive;
+  Nanos first_seen = 0;  ///< wall clock
+  bool rewritten = false;
+  std::string from;  ///< earlier path or temporary name, relative; "" if none
+};
+
+/// An event as a processor says it; id, time and position come later.
+struct Report {
+  std::string type;
+  std::string path;  ///< relative to the root, bytes; "" speaks of the watch itself
+  std::optional<FileFacts> file;
+  Value::Map data;  ///< further keys of the event's data
+};
+
+/// Takes what a processor says. The pipeline passes on the types that the watch asked for.
+class Out {
+ public:
+  virtual ~Out() = default;
+  virtual bool wants(std::string_view type) const = 0;
+  virtual void say(Report report) = 0;
+};
+
+class Processor {
+ public:
+  virtual ~Processor() = default;
+  /// The smallest inotify mask this processor can do its work with.
+  virtual std::uint32_t mask() const = 0;
+  virtual void on(const RawEvent& event, const Now& now, Files& files, Out& out) = 0;
+  /// Called when deadline() has come. May do a bounded part of what is due and leave the rest: it
+  /// is called again.
+  virtual void on_time(const Now& now, Files& files, Out& out) = 0;
+  /// Monotonic time of the next on_time(); nothing if none is wanted.
+  virtual std::optional<Nanos> deadline() const = 0;
+  /// Files found by a scan that have not been looked at yet (watch.scanned waits for none).
+  virtual std::size_t undecided() const { return 0; }
+};
+
+}  // namespace inotifier

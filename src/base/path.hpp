@@ -1,0 +1,28 @@
+// Paths as bytes, and as text for those who need text. Pure functions.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace inotifier {
+
+/// "a" + "b" -> "a/b"; an empty side adds no slash; "/" + "b" -> "/b".
+std::string join(std::string_view directory, std::string_view name);
+
+/// Absolute, without "." components, doubled or trailing slashes. ".." is kept (a symbolic link may
+/// stand before it).
+std::string absolute(std::string_view path);
+
+bool is_utf8(std::string_view bytes);
+/// Each maximal run of broken UTF-8 becomes U+FFFD, as Python's decode(errors="replace") does.
+std::string to_utf8(std::string_view bytes);
+
+/// RFC 3986: everything but unreserved characters, sub-delims, ":", "@" and "/" becomes %XX. A first
+/// segment with a colon gets "./" before it, so that it is no scheme.
+std::string percent_encode(std::string_view path);
+
+/// 2026-11-22T10:00:00.000000000Z from nanoseconds since 1970.
+std::string rfc3339(std::int64_t nanos);
+
+}  // namespace inotifier
