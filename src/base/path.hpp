@@ -1,6 +1,7 @@
 // Paths as bytes, and as text for those who need text. Pure functions.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -15,14 +16,21 @@ std::string join(std::string_view directory, std::string_view name);
 std::string absolute(std::string_view path);
 
 bool is_utf8(std::string_view bytes);
-/// Each maximal run of broken UTF-8 becomes U+FFFD, as Python's decode(errors="replace") does.
+/// Each broken piece becomes one U+FFFD, exactly as Python's decode("utf-8", "replace") does.
 std::string to_utf8(std::string_view bytes);
+/// Bytes of the character at the beginning; 0 if `bytes` is empty or does not begin with one.
+std::size_t utf8_length(std::string_view bytes);
 
 /// RFC 3986: everything but unreserved characters, sub-delims, ":", "@" and "/" becomes %XX. A first
 /// segment with a colon gets "./" before it, so that it is no scheme.
 std::string percent_encode(std::string_view path);
+/// True if percent_encode would change nothing.
+bool is_plain_in_uri(std::string_view path);
 
 /// 2026-11-22T10:00:00.000000000Z from nanoseconds since 1970.
 std::string rfc3339(std::int64_t nanos);
+inline constexpr std::size_t kRfc3339Size = 30;
+/// The same into kRfc3339Size bytes at `out`.
+void write_rfc3339(std::int64_t nanos, char* out);
 
 }  // namespace inotifier
