@@ -40,7 +40,7 @@ struct Value {
   const std::string* text() const { return std::get_if<std::string>(&v); }
   const Map* map() const { return std::get_if<Map>(&v); }
   const Array* array() const { return std::get_if<Array>(&v); }
-  /// The number as an integer, also when it came as a float (the wire allows both).
+  /// The number if it is whole. decode() makes an integer of a whole float (the wire allows both).
   const std::int64_t* integer() const { return std::get_if<std::int64_t>(&v); }
   /// The value under `key`; nullptr if this is no map, or it has no such key, or the value is nil
   /// (absent and nil mean the same on the wire).
@@ -52,7 +52,7 @@ struct Event {
   std::string id;            ///< 32 hex digits; the same fact has the same id however often it is told
   std::string source;        ///< "//<daemon name>/<watch>"
   std::string type;          ///< "file.completed", "watch.ready", "in_create", ...
-  std::string subject;       ///< path relative to the watch's root, percent-encoded
+  std::string subject;       ///< path relative to the watch's root, percent-encoded; "" = the watch
   std::string time;          ///< RFC 3339, UTC, nine decimals
   std::string sequence;      ///< position in the journal, 20 digits
   std::string prevsequence;  ///< position of the previous event of the same topic; "0" for the first

@@ -48,6 +48,7 @@ struct Stat {
   std::uint32_t mode = 0;
   std::uint32_t uid = 0;
   std::uint32_t gid = 0;
+  bool mount_root = false;  ///< a file system is mounted here (directories only)
 };
 
 /// One inotify record, decoded and placed in the tree, or something that was found out otherwise.
@@ -69,12 +70,15 @@ struct RawEvent {
   DirId from_dir = kNoDir;
   std::string_view name;
   std::string_view from_name;
+  /// `dir`/`name` relative to the root; empty while a directory above is on its way elsewhere.
+  std::string_view path;
   /// The earlier path, where it is known: relative to the root, or absolute if in another watch.
   std::string_view from_path;
   /// kFound, kListed: number of the listing, so that what it did not show can be told.
   std::uint32_t listing = 0;
   /// kInotify: where the record stood in the watch's stream of records, in bytes.
   std::uint64_t position = 0;
+  bool rebuilt = true;         ///< kListed: what was not shown is worth asking for
   const Stat* stat = nullptr;  ///< kFound by a poller: what it saw; otherwise null
 };
 

@@ -15,7 +15,9 @@ struct WatchConfig {
   std::string path;  ///< absolute, no trailing slash (but for "/")
   std::string processor = "completed";
   bool recursive = true;
-  std::vector<std::string> events;  ///< never empty after loading: the processor's default
+  /// What is published. Never empty after loading: what was asked for, or the processor's default,
+  /// and always the watch.* types.
+  std::vector<std::string> events;
   std::vector<std::string> include;
   std::vector<std::string> exclude;    ///< default depends on the processor: none for all-events
   std::vector<std::string> temporary;  ///< `temporary` or the default, and `temporary_add`
@@ -28,6 +30,8 @@ struct WatchConfig {
   std::int64_t stalled_after = 3'600'000'000'000;  ///< 0 = never
   std::int64_t min_size = 0;
   enum class Renamed { kAnnounce, kMoved } renamed = Renamed::kAnnounce;
+
+  bool operator==(const WatchConfig&) const = default;
 };
 
 struct Config {
@@ -36,13 +40,17 @@ struct Config {
     std::vector<std::string> endpoints;
     int high_water_mark = 100'000;
     std::int64_t heartbeat = 10'000'000'000;
+    bool operator==(const Publish&) const = default;
   } publish;
   struct Log {
     std::string level = "info";  ///< debug, info, warning, error
     enum class Format { kText, kJson } format = Format::kText;
+    bool operator==(const Log&) const = default;
   } log;
   std::vector<WatchConfig> watches;
   std::string file;  ///< the file that was read; "" if none
+
+  bool operator==(const Config&) const = default;
 };
 
 /// What is wrong, ready to be shown: "<file>:<line>: <key>: <reason>\n  <the line>\n  <suggestion>".
@@ -53,9 +61,12 @@ struct ConfigError : std::runtime_error {
 
 extern const std::vector<std::string> kDefaultTemporary;
 extern const std::vector<std::string> kDefaultExclude;
-/// Every type a watch can ask for, and the default of a processor.
+/// Every type a watch can ask for: file.*, watch.*, and the fifteen in_*.
 const std::vector<std::string>& known_event_types();
 const std::vector<std::string>& known_processors();
+/// What a processor publishes when a watch does not say. The watch.* types are part of it, and of
+/// every list a user writes as well: whoever chooses what to hear of files must still hear that
+/// some were lost.
 std::vector<std::string> default_events(const std::string& processor);
 
 }  // namespace inotifier

@@ -1,0 +1,14 @@
+// XXH3 behind two functions. Stable across machines and versions: ids are made of it.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace inotifier {
+
+std::uint64_t hash64(std::string_view bytes, std::uint64_t seed = 0);
+/// 32 hex digits.
+std::string hash128_hex(std::string_view bytes);
+
+}  // namespace inotifier

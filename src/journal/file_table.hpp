@@ -1,0 +1,101 @@
+// What has been announced: (directory, name) -> identity, tie, state. In memory. Owned by the
+// processor of a watch; pipeline thread.
+//
+// The rows are what a rescan compares the disk with. They are kept small (a tree of 300,000 files
+// must stay below 60 MB in all) and in chunks that are never moved.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "base/name_index.hpp"
+#include "inotifier/processor.hpp"
+
+namespace inotifier {
+
+struct Row {
+  enum class State : std::uint8_t {
+    kAnnounced,
+    kNoArrival,  ///< complete, but of no interest: create-via-chunks, existing = "ignore"
+  };
+  std::uint64_t inode = 0;
+  std::int64_t size = 0;
+  Nanos mtime = 0;
+  Nanos ctime = 0;               ///< at the announcement; tells a rewrite from a mere close
+  std::uint64_t path_hash = 0;   ///< of the relative path it was announced under
+  std::uint32_t tie = 0;
+  std::uint32_t listing = 0;     ///< the last listing that showed it
+  State state = State::kAnnounced;
+
+  bool same_version(const Stat& stat, bool keeps_inodes) const {
+    return size == stat.size && mtime == stat.mtime && (!keeps_inodes || inode == stat.inode);
+  }
+};
+
+class FileTable {
+ public:
+  FileTable();
+
+  /// Valid until the next change of the table.
+  Row* find(DirId dir, std::string_view name);
+  /// Makes or replaces.
+  Row& put(DirId dir, std::string_view name, const Row& row);
+  /// The file has left; what it was is remembered for a while (see left()).
+  void leave(DirId dir, std::string_view name);
+  std::size_t size() const { return size_; }
+
+  /// Names of the rows in `dir`, copied: the caller may change the table while it walks.
+  std::vector<std::string> names(DirId dir) const;
+
+  /// What was last known of a path that has left: the next version there must differ from it.
+  struct Left {
+    Nanos mtime = 0;
+    std::uint32_t tie = 0;
+  };
+  const Left* left(std::uint64_t path_hash) const;
+
+ private:
+  struct Slot {
+    Row row;
+    DirId dir = kNoDir;
+    std::uint32_t next = NameIndex::kNone;      ///< in the directory's list
+    std::uint32_t previous = NameIndex::kNone;
+    std::uint32_t name_offset = 0;              ///< in its chunk of names
+    std::uint16_t name_chunk = 0;
+    std::uint8_t name_length = 0;
+  };
+  static constexpr std::size_t kSlotsPerChunk = 4096;
+  static constexpr std::size_t kNamesPerChunk = 1U << 20U;
+
+  Slot& slot(std::uint32_t number) {
+    return chunks_[number / kSlotsPerChunk][number % kSlotsPerChunk];
+  }
+  const Slot& slot(std::uint32_t number) const {
+    return chunks_[number / kSlotsPerChunk][number % kSlotsPerChunk];
+  }
+  std::string_view name_of(const Slot& slot) const {
+    return {names_[slot.name_chunk].get() + slot.name_offset, slot.name_length};
+  }
+  std::uint32_t find_slot(DirId dir, std::string_view name) const;
+  void store_name(Slot& slot, std::string_view name);
+  void compact_names();
+
+  std::vector<std::unique_ptr<Slot[]>> chunks_;
+  std::vector<std::uint32_t> free_;
+  std::uint32_t used_ = 0;  ///< slots ever taken
+  std::size_t size_ = 0;
+  std::vector<std::unique_ptr<char[]>> names_;
+  std::size_t name_end_ = kNamesPerChunk;
+  std::size_t name_bytes_ = 0;  ///< of living rows
+  NameIndex index_;
+  std::vector<std::uint32_t> heads_;  ///< first slot of each directory
+  std::unordered_map<std::uint64_t, Left> left_;
+  std::deque<std::uint64_t> left_order_;
+};
+
+}  // namespace inotifier

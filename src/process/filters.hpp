@@ -1,0 +1,49 @@
+// Which paths a watch speaks of: include, exclude, temporary. Pure, immutable; any thread.
+//
+// A pattern without a slash is held against each component's name, one with a slash against the path
+// relative to the root. `*` and `?` do not cross a slash, `**` does, `[...]` is a class, case matters.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace inotifier {
+
+class Glob {
+ public:
+  explicit Glob(std::string pattern);
+  bool matches(std::string_view text) const;
+  bool has_slash() const { return has_slash_; }
+  const std::string& pattern() const { return pattern_; }
+
+ private:
+  std::string pattern_;
+  bool has_slash_;
+  /// Most patterns are "*.suffix" or ".*": answered without walking.
+  enum class Shape { kGeneral, kSuffix, kPrefix, kLiteral } shape_ = Shape::kGeneral;
+  std::string fixed_;
+};
+
+class Filters {
+ public:
+  Filters(const std::vector<std::string>& include, const std::vector<std::string>& exclude,
+          const std::vector<std::string>& temporary);
+
+  enum class Verdict { kAdmitted, kTemporary, kExcluded };
+  /// Of a file, by its own name; the directories above were judged by enters().
+  Verdict file(std::string_view relative_path) const;
+  /// Whether anything below this directory can be admitted: neither it nor what is above it is
+  /// excluded or temporary. `relative_path` is that of the directory; only its last component is
+  /// judged by name.
+  bool enters(std::string_view relative_path) const;
+
+ private:
+  static bool any(const std::vector<Glob>& globs, std::string_view path, std::string_view name);
+  std::vector<Glob> include_;
+  std::vector<Glob> exclude_;
+  std::vector<Glob> temporary_;
+  std::vector<Glob> pruned_;  ///< of "done/**": "done"
+};
+
+}  // namespace inotifier

@@ -1,0 +1,77 @@
+// The seam to the disk and to inotify. RealFs and InotifySource implement it for the kernel, FakeFs
+// (tests/support) for scripts with fake time. What can be expected to fail returns a negative errno.
+// Used by the pipeline thread.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "inotifier/processor.hpp"
+
+namespace inotifier {
+
+/// What a file system can be trusted with; from statfs(2) and the kernel's version.
+struct FsTraits {
+  std::string type;           ///< "ext4", "nfs", "0x12345678"
+  bool local = true;          ///< false: writes of other machines give no events; never touch it here
+  bool leases = true;         ///< F_SETLEASE tells the truth
+  bool keeps_inodes = true;   ///< a file keeps its inode number while it exists
+  /// After a stat every later change gets a new time (multigrain times, Linux 6.13). Without it
+  /// two writes within one tick of the coarse clock look alike.
+  bool fine_times = false;
+};
+
+/// One directory entry; `kind` may be unknown (some file systems do not tell).
+struct Entry {
+  enum class Kind : std::uint8_t { kUnknown, kFile, kDirectory, kOther };
+  std::string_view name;  ///< valid until the next call
+  Kind kind = Kind::kUnknown;
+};
+
+/// A listing in progress; holds one descriptor.
+class Listing {
+ public:
+  virtual ~Listing() = default;
+  /// 1: `entry` is filled; 0: the end; negative errno: the listing broke.
+  virtual int next(Entry& entry) = 0;
+};
+
+/// Directories go by handle (a descriptor in the real one), so that what is watched, looked at and
+/// listed is one and the same directory whatever is renamed meanwhile. `relative` is a path below a
+/// handle, "" the handle itself; it may be longer than PATH_MAX; no component may be a symbolic link.
+class Fs {
+ public:
+  virtual ~Fs() = default;
+
+  /// The root itself may be reached through symbolic links: a user may configure one.
+  virtual int open_root(const std::string& path) = 0;
+  virtual int open_directory(int handle, const std::string& relative) = 0;
+  virtual void close(int handle) = 0;
+
+  virtual int stat(int handle, const std::string& relative, Stat& out) = 0;
+  virtual std::unique_ptr<Listing> list(int handle, int& error) = 0;
+  /// `expect_regular`: a listing just said so; saves the first look. Gives kUnknown with errno in
+  /// `error` where leases do not work.
+  virtual Files::Writer writer(int handle, const std::string& relative, bool expect_regular,
+                               Stat& out, int& error) = 0;
+  virtual FsTraits traits(int handle) = 0;
+  /// The coarse clock that stamps files, wall time.
+  virtual Nanos stamp_clock() = 0;
+  /// Mount points at or below `path`, sorted, one per line with their device; "" if none is known.
+  virtual std::string mounts_below(const std::string& path) = 0;
+};
+
+/// One inotify instance, that of one watch.
+class Notifier {
+ public:
+  virtual ~Notifier() = default;
+  /// The wd, the same again for a directory that has one; or a negative errno.
+  virtual int add_watch(int handle, std::uint32_t mask) = 0;
+  virtual void remove_watch(int wd) = 0;
+  /// How many bytes of records have ever entered this instance's queue.
+  virtual std::uint64_t queued_bytes() = 0;
+};
+
+}  // namespace inotifier

@@ -1,0 +1,193 @@
+// One watch: keeps its table of directories true to the disk, whatever happens, and turns records
+// into placed raw events. Watch, then list, then dedupe; any doubt becomes a rescan.
+//
+// Owned by the pipeline; pipeline thread. It calls its Sink synchronously. Work is cut by units
+// (about one directory entry each), so that no turn is long.
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <set>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "inotifier/processor.hpp"
+#include "source/decode.hpp"
+#include "source/fs.hpp"
+#include "source/watch_table.hpp"
+
+namespace inotifier {
+
+class Watcher final : public Files {
+ public:
+  struct Options {
+    std::string root;  ///< absolute
+    bool recursive = true;
+    std::uint32_t mask = 0;  ///< what processor and raw events need; the watcher adds its own
+    Nanos poll_interval = 0;
+    /// Whether a directory (relative path) can hold anything of interest.
+    std::function<bool(std::string_view)> enters;
+  };
+
+  class Sink {
+   public:
+    virtual ~Sink() = default;
+    virtual void on_raw(const RawEvent& event) = 0;
+    /// Every record as it came, before anything else is made of it.
+    virtual void on_record(const Record& record, std::string_view path) = 0;
+    /// Half a rename; the answer is a call of moved(), arrived() or left(), perhaps at once.
+    virtual void on_half(bool is_from, std::uint32_t cookie, DirId dir, std::string_view name,
+                         std::string_view path, bool is_directory) = 0;
+    /// watch.ready, watch.lost, ...: `type` without the "watch.".
+    virtual void on_status(std::string_view type, Value::Map data) = 0;
+    /// A rescan came to its end (the first scan too).
+    virtual void on_scanned(Origin origin, std::string_view reason, Nanos seconds) = 0;
+  };
+
+  /// `notifier` may be null: then the watch is polled.
+  Watcher(Options options, Fs& fs, Notifier* notifier, Sink& sink);
+  ~Watcher() override;
+  Watcher(const Watcher&) = delete;
+  Watcher& operator=(const Watcher&) = delete;
+
+  /// Opens the root and begins the first scan. A root that is not there is told by watch.lost.
+  void start(const Now& now);
+  void begin_turn(const Now& now, std::uint64_t turn) { now_ = now, turn_ = turn; }
+  /// Records in the order of the queue; `position` is the stream position of the first byte.
+  void on_bytes(std::span<const std::byte> bytes, std::uint64_t position);
+  void on_time();
+  /// One slice of listing work. True if there is more.
+  bool slice(int units);
+  void end_turn(bool announced);
+  void rescan(std::string_view reason, Origin origin, bool absence_counts = true);
+
+  /// Outcomes of the pairing.
+  void moved(DirId from_dir, std::string_view from_name, std::string_view from_path, DirId to_dir,
+             std::string_view to_name, bool is_directory);
+  void arrived(DirId dir, std::string_view name, std::string_view from_path, bool is_directory);
+  void left(DirId dir, std::string_view name, bool is_directory);
+
+  std::optional<Nanos> deadline() const;
+  const FsTraits& traits() const { return traits_; }
+  bool is_lost() const { return root_ < 0; }
+  std::size_t directories() const { return table_.count(); }
+  std::size_t watched() const { return table_.watched(); }
+  /// A rescan runs or is due.
+  bool scanning() const { return scan_.phase != Scan::Phase::kIdle || rescan_due_.has_value(); }
+  Nanos coarse_clock() { return fs_.stamp_clock(); }
+  /// "" if everything works, else why files may be seen late: told once by watch.degraded.
+  void degraded(std::string_view reason, std::string_view path, std::string detail);
+
+  // Files
+  bool path(DirId dir, std::string_view name, std::string& out) override;
+  int stat(DirId dir, std::string_view name, Stat& out) override;
+  Writer writer(DirId dir, std::string_view name, Stat& out) override;
+  bool queued_before_end_of(std::uint64_t turn, std::uint64_t position) const override;
+  std::uint64_t turn() const override { return turn_; }
+
+ private:
+  /// A directory to be watched and listed.
+  struct Task {
+    DirId parent = kNoDir;  ///< kNoDir: the directory is `dir` itself (the root, or known)
+    DirId dir = kNoDir;
+    std::string name;
+    std::string from;  ///< the path it had before, if it was moved; told with its files
+    Origin origin = Origin::kNewDirectory;
+    bool files = true;  ///< false: arm only, its files are listed in a second pass
+  };
+  /// A listing in progress.
+  struct Lister {
+    Task task;
+    DirId dir = kNoDir;
+    int handle = -1;
+    std::string path;
+    std::uint32_t number = 0;
+    bool absence_counts = true;
+    std::unique_ptr<Listing> listing;
+  };
+  struct Scan {
+    enum class Phase { kIdle, kArm, kList } phase = Phase::kIdle;
+    std::uint32_t number = 0;
+    Origin origin = Origin::kStartup;
+    std::string reason;
+    bool absence_counts = true;
+    DirId cursor = 0;
+    std::vector<Task> stack;
+    Nanos started = 0;
+    std::int64_t files = 0;
+  };
+  struct Due {
+    std::string reason;
+    Origin origin;
+    bool absence_counts;
+    Nanos at;
+  };
+
+  void on_record(const Record& record, std::uint64_t position);
+  void on_directory_record(const Record& record, DirId dir);
+  void on_gone_wd(DirId dir);
+
+  void take_in(DirId parent, std::string_view name, Origin origin, std::string from);
+  bool begin(Lister& lister, Task task);
+  int advance(Lister& lister, int units);
+  void finish(Lister& lister);
+  void close(Lister& lister);
+  DirId arm(DirId parent, std::string_view name, int handle, const Stat& stat,
+            std::string& moved_from);
+  int add_watch(int handle, const std::string& path);
+  void drop(DirId top);
+  void detach(DirId dir);
+  void begin_scan(const Due& due);
+  void next_phase();
+
+  bool open_root();
+  void lose(std::string_view reason);
+  void check_root();
+  void check_mounts();
+
+  const std::string& dir_path(DirId dir, bool& known);
+  void emit(RawEvent& event);
+
+  Options options_;
+  Fs& fs_;
+  Notifier* notifier_;
+  Sink& sink_;
+  Now now_;
+  std::uint64_t turn_ = 0;
+
+  WatchTable table_;
+  FsTraits traits_;
+  int root_ = -1;
+  bool root_was_mount_ = false;
+  bool ever_opened_ = false;
+  bool lost_told_ = false;
+  bool check_root_soon_ = false;
+  Nanos next_check_ = 0;
+  Nanos next_poll_ = 0;
+  std::string mounts_;
+
+  Scan scan_;
+  std::optional<Due> rescan_due_;
+  Nanos last_scan_end_ = 0;
+  Nanos back_off_ = 0;
+  std::uint32_t listings_ = 0;
+  Lister scan_lister_;
+  Lister fresh_lister_;
+  std::deque<Task> fresh_;
+  std::vector<std::pair<DirId, Nanos>> limbo_;  ///< detached directories and until when
+  std::set<DirId> unwatched_;                   ///< no wd: to be polled
+  std::set<DirId> unreadable_;
+  std::set<std::string, std::less<>> told_;     ///< degradations already told
+  std::deque<std::pair<std::uint64_t, std::uint64_t>> turn_ends_;  ///< turn, queue position
+
+  DirId cached_dir_ = kNoDir;
+  std::string cached_path_;
+  bool cached_known_ = false;
+  std::string scratch_;
+};
+
+}  // namespace inotifier
