@@ -47,11 +47,14 @@ void pack_bytes_as_text(Packer& packer, std::string_view bytes) {
   }
 }
 
+/// 20 digits at `out`.
+void write_position(std::uint64_t position, char* out) {
+  for (int i = 19; i >= 0; --i, position /= 10) out[i] = static_cast<char>('0' + position % 10);
+}
+
 void pack_position(Packer& packer, std::uint64_t position) {
   std::array<char, 20> digits{};
-  for (auto digit = digits.rbegin(); digit != digits.rend(); ++digit, position /= 10) {
-    *digit = static_cast<char>('0' + position % 10);
-  }
+  write_position(position, digits.data());
   pack_text(packer, {digits.data(), digits.size()});
 }
 
@@ -146,39 +149,37 @@ void pack_facts(Packer& packer, const FileFacts& facts) {
 /// Builds a Value from the parser's calls; each returns false to stop, after having set `error`.
 class Builder : public msgpack::null_visitor {
  public:
-  const char* error = nullptr;
+  const char* error = "the input ends too early";
   Value root;
 
-  bool visit_nil() { return put(Value()); }
-  bool visit_boolean(bool b) { return put(Value(b)); }
+  bool visit_nil() { return place() != nullptr; }
+  bool visit_boolean(bool b) { return put(b); }
   bool visit_positive_integer(std::uint64_t i) {
     if (i > static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max())) {
-      return fail("an integer beyond 64 bits with sign");
+      return fail("an integer beyond 2^63");
     }
-    return put(Value(static_cast<std::int64_t>(i)));
+    return put(static_cast<std::int64_t>(i));
   }
-  bool visit_negative_integer(std::int64_t i) { return put(Value(i)); }
+  bool visit_negative_integer(std::int64_t i) { return put(i); }
   bool visit_float32(float f) { return visit_float64(static_cast<double>(f)); }
   bool visit_float64(double d) {
-    if (std::fabs(d) <= kMaxExact && std::trunc(d) == d) {
-      return put(Value(static_cast<std::int64_t>(d)));
-    }
-    return put(Value(d));
+    const bool whole = std::fabs(d) <= kMaxExact && std::trunc(d) == d;
+    return whole ? put(static_cast<std::int64_t>(d)) : put(d);
   }
   bool visit_str(const char* data, std::uint32_t size) {
-    if (!in_key_) return put(Value(text(data, size)));
-    open_.back()->emplace_back(text(data, size), Value());
+    if (!in_key_) return put(text(data, size));
+    std::get<Value::Map>(open_.back()->v).emplace_back(text(data, size), Value());
     return true;
   }
   bool visit_bin(const char* data, std::uint32_t size) {
-    return put(Value(Value::Bytes{text(data, size)}));
+    return put(Value::Bytes{text(data, size)});
   }
-  bool visit_ext(const char*, std::uint32_t) { return fail("an extension type"); }
+  bool visit_ext(const char* /*data*/, std::uint32_t /*size*/) { return fail("an extension type"); }
 
-  // Nothing is reserved for the size a container claims: it costs memory only with what is there.
-  bool start_array(std::uint32_t) { return enter(Value(Value::Array())); }
+  // Nothing is reserved for the size that a container claims: only what is there costs memory.
+  bool start_array(std::uint32_t /*claimed*/) { return enter(Value::Array()); }
+  bool start_map(std::uint32_t /*claimed*/) { return enter(Value::Map()); }
   bool end_array() { return leave(); }
-  bool start_map(std::uint32_t) { return enter(Value(Value::Map())); }
   bool end_map() { return leave(); }
   bool start_map_key() {
     in_key_ = true;
@@ -189,38 +190,252 @@ class Builder : public msgpack::null_visitor {
     return true;
   }
 
-  void parse_error(std::size_t, std::size_t) { fail("no MessagePack"); }
-  void insufficient_bytes(std::size_t, std::size_t) { fail("the input ends too early"); }
+  void parse_error(std::size_t /*from*/, std::size_t /*at*/) { fail("no MessagePack"); }
 
  private:
   static std::string text(const char* data, std::uint32_t size) {
     return size == 0 ? std::string() : std::string(data, size);
   }
   bool fail(const char* what) {
-    if (error == nullptr) error = what;
+    error = what;
     return false;
   }
-  /// Where the next value belongs. The pointers stay good: a container grows only while it is the
-  /// innermost open one.
-  bool put(Value value, Value** placed = nullptr) {
-    if (in_key_) return fail("a map key that is no text");
-    if (++count_ > kMaxValues) return fail("too many values");
-    Value* place = &root;
-    if (!open_.empty()) {
-      place = nullptr;
+  /// The slot of the next value, nil as yet; nullptr to stop.
+  Value* place() {
+    if (in_key_ || ++count_ > kMaxValues) {
+      fail(in_key_ ? "a map key that is no text" : "too many values");
+      return nullptr;
     }
-    (void)value;
-    (void)placed;
-    (void)place;
+    if (open_.empty()) return &root;
+    if (auto* array = std::get_if<Value::Array>(&open_.back()->v)) return &array->emplace_back();
+    return &std::get<Value::Map>(open_.back()->v).back().second;
+  }
+  template <typename T>
+  bool put(T value) {
+    Value* slot = place();
+    if (slot == nullptr) return false;
+    slot->v = std::move(value);
     return true;
   }
-  bool enter(Value value);
-  bool leave();
+  template <typename T>
+  bool enter(T container) {
+    if (open_.size() == kMaxDepth) return fail("nested too deeply");
+    Value* slot = place();
+    if (slot == nullptr) return false;
+    slot->v = std::move(container);
+    open_.push_back(slot);
+    return true;
+  }
+  bool leave() {
+    open_.pop_back();
+    return true;
+  }
 
-  std::vector<Value::Map*> open_;
+  std::vector<Value*> open_;  // stays good: a container grows only while it is the innermost one
   bool in_key_ = false;
   std::size_t count_ = 0;
 };
 
+/// Takes the text under `key` out of the envelope; nil and absent are "".
+void take_text(Value::Map& envelope, std::string_view key, std::string& out) {
+  for (auto& [name, value] : envelope) {
+    if (name != key || value.is_nil()) continue;
+    auto* text = std::get_if<std::string>(&value.v);
+    if (text == nullptr) throw WireError("event: " + std::string(key) + " is no text");
+    out = std::move(*text);
+    return;
+  }
+}
+
+void take_required_text(Value::Map& envelope, std::string_view key, std::string& out) {
+  take_text(envelope, key, out);
+  if (out.empty()) throw WireError("event: " + std::string(key) + " is missing");
+}
+
 }  // namespace
+
+std::string_view name_of(Evidence evidence) {
+  switch (evidence) {
+    case Evidence::kRename:
+      return "rename";
+    case Evidence::kCloseWrite:
+      return "close_write";
+    case Evidence::kLink:
+      return "link";
+    case Evidence::kScan:
+      return "scan";
+    case Evidence::kSettled:
+      return "settled";
+    case Evidence::kMarker:
+      return "marker";
+  }
+  return "?";
+}
+
+std::string_view name_of(Origin origin) {
+  switch (origin) {
+    case Origin::kLive:
+      return "live";
+    case Origin::kStartup:
+      return "startup";
+    case Origin::kNewDirectory:
+      return "new_directory";
+    case Origin::kOverflow:
+      return "overflow";
+    case Origin::kRescan:
+      return "rescan";
+    case Origin::kPoll:
+      return "poll";
+  }
+  return "?";
+}
+
+std::string position_text(std::uint64_t position) {
+  std::string digits(20, '0');
+  write_position(position, digits.data());
+  return digits;
+}
+
+void encode_report(const Report& report, const Envelope& envelope, std::string& out) {
+  out.clear();
+  Buffer buffer{out};
+  Packer packer(buffer);
+
+  const bool has_path = !report.path.empty();
+  packer.pack_map(has_path ? 9 : 8);
+  pack_text(packer, "specversion");
+  pack_text(packer, "1.0");
+  pack_text(packer, "id");
+  pack_text(packer, envelope.id);
+  pack_text(packer, "source");
+  packer.pack_str(length_of(3 + envelope.daemon_name.size() + envelope.watch.size()));
+  packer.pack_str_body("//", 2);
+  packer.pack_str_body(envelope.daemon_name.data(), length_of(envelope.daemon_name.size()));
+  packer.pack_str_body("/", 1);
+  packer.pack_str_body(envelope.watch.data(), length_of(envelope.watch.size()));
+  pack_text(packer, "type");
+  pack_text(packer, report.type);
+  if (has_path) {
+    pack_text(packer, "subject");
+    if (is_plain_in_uri(report.path)) {
+      pack_text(packer, report.path);
+    } else {
+      pack_text(packer, percent_encode(report.path));
+    }
+  }
+  pack_text(packer, "time");
+  pack_time(packer, envelope.time);
+  pack_text(packer, "sequence");
+  pack_position(packer, envelope.position);
+  pack_text(packer, "prevsequence");
+  if (envelope.previous == 0) {
+    pack_text(packer, "0");
+  } else {
+    pack_position(packer, envelope.previous);
+  }
+
+  const bool utf8 = is_utf8(envelope.root) && is_utf8(report.path);
+  std::size_t keys = 2 + report.data.size();
+  if (has_path) keys += utf8 ? 1U : 2U;
+  if (report.file) keys += report.file->from.empty() ? 10U : 11U;
+  pack_text(packer, "data");
+  packer.pack_map(length_of(keys));
+  pack_text(packer, "watch");
+  pack_text(packer, envelope.watch);
+  pack_text(packer, "root");
+  pack_bytes_as_text(packer, envelope.root);
+  if (has_path) {
+    pack_text(packer, "path");
+    pack_path(packer, envelope.root, report.path, utf8);
+    if (!utf8) {
+      pack_text(packer, "path_bytes");
+      ValuePacker{packer}(Value::Bytes{join(envelope.root, report.path)});
+    }
+  }
+  if (report.file) pack_facts(packer, *report.file);
+  for (const auto& [key, value] : report.data) {
+    pack_bytes_as_text(packer, key);
+    pack_value(packer, value);
+  }
+}
+
+std::string encode(const Event& event) {
+  const std::array<std::pair<std::string_view, const std::string*>, 7> texts = {{
+      {"id", &event.id},
+      {"source", &event.source},
+      {"type", &event.type},
+      {"subject", &event.subject},
+      {"time", &event.time},
+      {"sequence", &event.sequence},
+      {"prevsequence", &event.prevsequence},
+  }};
+  std::uint32_t keys = 2;
+  for (const auto& [key, text] : texts) keys += text->empty() ? 0U : 1U;
+  std::string out;
+  Buffer buffer{out};
+  Packer packer(buffer);
+  packer.pack_map(keys);
+  pack_text(packer, "specversion");
+  pack_text(packer, "1.0");
+  for (const auto& [key, text] : texts) {
+    if (text->empty()) continue;
+    pack_text(packer, key);
+    pack_bytes_as_text(packer, *text);
+  }
+  pack_text(packer, "data");
+  if (event.data.is_nil()) {
+    packer.pack_map(0);
+  } else {
+    pack_value(packer, event.data);
+  }
+  return out;
+}
+
+Event decode(std::string_view bytes) {
+  Value value = decode_value(bytes);
+  auto* envelope = std::get_if<Value::Map>(&value.v);
+  if (envelope == nullptr) throw WireError("event: no map");
+  std::string specversion;
+  take_required_text(*envelope, "specversion", specversion);
+  if (!specversion.starts_with("1.")) throw WireError("event: unknown specversion");
+  Event event;
+  take_required_text(*envelope, "id", event.id);
+  take_required_text(*envelope, "source", event.source);
+  take_required_text(*envelope, "type", event.type);
+  take_text(*envelope, "subject", event.subject);
+  take_text(*envelope, "time", event.time);
+  take_text(*envelope, "sequence", event.sequence);
+  take_text(*envelope, "prevsequence", event.prevsequence);
+  event.data = Value(Value::Map());
+  for (auto& [name, content] : *envelope) {
+    if (name != "data" || content.is_nil()) continue;
+    if (content.map() == nullptr) throw WireError("event: data is no map");
+    event.data = std::move(content);
+    break;
+  }
+  return event;
+}
+
+Value decode_value(std::string_view bytes) {
+  Builder builder;
+  std::size_t used = 0;
+  bool whole = false;
+  try {
+    whole = msgpack::parse(bytes.data(), bytes.size(), used, builder);
+  } catch (const msgpack::unpack_error& error) {
+    throw WireError(std::string("MessagePack: ") + error.what());
+  }
+  if (!whole) throw WireError(std::string("MessagePack: ") + builder.error);
+  if (used != bytes.size()) throw WireError("MessagePack: bytes left over");
+  return std::move(builder.root);
+}
+
+std::string encode_value(const Value& value) {
+  std::string out;
+  Buffer buffer{out};
+  Packer packer(buffer);
+  pack_value(packer, value);
+  return out;
+}
+
 }  // namespace inotifier
