@@ -1,9 +1,12 @@
-// Prints events for `watch` and `sub`: aligned, coloured and with human sizes on a terminal, one JSON
-// CloudEvent a line otherwise; --json, -0, --format. One thread.
+// Prints events for `watch` and `sub`: aligned, coloured and with human sizes on a terminal, one
+// JSON CloudEvent a line otherwise; --json, -0, --format. One thread.
 #pragma once
 
+#include <cstdint>
 #include <cstdio>
 #include <memory>
+#include <string>
+#include <string_view>
 
 #include "cli/arguments.hpp"
 #include "inotifier/event.hpp"
@@ -12,15 +15,31 @@ namespace inotifier {
 
 class Printer {
  public:
-  /// Throws UsageError for an unknown {field} in the format or for two formats at once.
+  /// Throws UsageError for two formats at once and for a format that cannot be read.
+  ///
+  /// --format: {field} is a key of the envelope, a key of data, or one of {relative_path} and
+  /// {name}; what an event does not have is empty; {path} has its exact bytes. {{ and }} are
+  /// braces, \t \n \r \0 \\ what they are in C. A line end follows unless the format ends with \n
+  /// or \0.
   Printer(const OutputOptions& options, std::FILE* out);
   ~Printer();
-  /// Prints and flushes. False if the reader of the pipe has gone (EPIPE): stop quietly.
+
+  /// Prints and flushes. False if the reader of the pipe has gone: stop quietly. SIGPIPE has to be
+  /// ignored for that. Throws SetupError if writing fails otherwise.
   bool print(const Event& event);
+
+  /// False if print() would print nothing: -0, and the event has no path.
+  bool shows(const Event& event) const;
 
  private:
   struct Impl;
   std::unique_ptr<Impl> impl_;
 };
+
+/// "0 B", "1023 B", "1.5 KiB", "12.0 GiB".
+std::string human_size(std::int64_t bytes);
+
+/// For a terminal: control characters and broken UTF-8 as \xNN, a backslash as two.
+std::string visible(std::string_view bytes);
 
 }  // namespace inotifier

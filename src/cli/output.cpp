@@ -1,0 +1,307 @@
+#include "cli/output.hpp"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <cstdlib>
+#include <ctime>
+#include <vector>
+
+#include "base/error.hpp"
+#include "base/path.hpp"
+#include "inotifier/wire.hpp"
+
+namespace inotifier {
+namespace {
+
+constexpr std::string_view kDim = "\x1b[2m";
+constexpr std::string_view kBold = "\x1b[1m";
+constexpr std::string_view kRed = "\x1b[31m";
+constexpr std::string_view kGreen = "\x1b[32m";
+constexpr std::string_view kYellow = "\x1b[33m";
+constexpr std::string_view kBlue = "\x1b[34m";
+constexpr std::string_view kCyan = "\x1b[36m";
+constexpr std::string_view kNone = "\x1b[0m";
+
+/// A part of --format: text as it is, or the name of a field.
+struct Part {
+  bool field;
+  std::string text;
+};
+
+bool is_field_character(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
+}
+
+char escaped_character(char c) {
+  switch (c) {
+    case 't':
+      return '\t';
+    case 'n':
+      return '\n';
+    case 'r':
+      return '\r';
+    case '0':
+      return '\0';
+    case '\\':
+      return '\\';
+    default:
+      throw UsageError(fmt::format("--format: \\{} means nothing; write \\\\ for a backslash", c));
+  }
+}
+
+std::vector<Part> parse_format(std::string_view format) {
+  std::vector<Part> parts;
+  std::string text;
+  for (std::size_t i = 0; i < format.size(); ++i) {
+    const char c = format[i];
+    const char next = i + 1 < format.size() ? format[i + 1] : '\0';
+    if (c == '\\') {
+      if (i + 1 == format.size()) throw UsageError("--format: ends with a lone backslash");
+      text += escaped_character(next);
+      ++i;
+    } else if ((c == '{' || c == '}') && next == c) {
+      text += c;
+      ++i;
+    } else if (c == '{') {
+      const std::size_t end = format.find('}', i);
+      if (end == std::string_view::npos) {
+        throw UsageError("--format: a { without its }; write {{ for a brace");
+      }
+      const std::string_view name = format.substr(i + 1, end - i - 1);
+      if (name.empty()) throw UsageError("--format: {} names no field");
+      for (const char letter : name) {
+        if (!is_field_character(letter)) {
+          throw UsageError(fmt::format("--format: {{{}}} is no name of a field", name));
+        }
+      }
+      parts.push_back({false, std::move(text)});
+      parts.push_back({true, std::string(name)});
+      text.clear();
+      i = end;
+    } else {
+      text += c;
+    }
+  }
+  if (!text.ends_with('\n') && !text.ends_with('\0')) text += '\n';
+  parts.push_back({false, std::move(text)});
+  return parts;
+}
+
+std::string text_of(const Value& value) {
+  if (const std::string* text = value.text()) return *text;
+  if (const auto* bytes = std::get_if<Value::Bytes>(&value.v)) return bytes->data;
+  return value.is_nil() ? std::string() : to_json(value);
+}
+
+std::string field(const Event& event, std::string_view name) {
+  if (name == "path") return event.path();
+  if (name == "relative_path") return event.relative_path();
+  if (name == "name") {
+    const std::string path = event.path();
+    return path.substr(path.rfind('/') + 1);  // npos + 1 == 0
+  }
+  if (name == "specversion") return "1.0";
+  if (name == "id") return event.id;
+  if (name == "source") return event.source;
+  if (name == "type") return event.type;
+  if (name == "subject") return event.subject;
+  if (name == "time") return event.time;
+  if (name == "sequence") return event.sequence;
+  if (name == "prevsequence") return event.prevsequence;
+  if (name == "data") return to_json(event.data);
+  const Value* value = event.data.find(name);
+  return value == nullptr ? std::string() : text_of(*value);
+}
+
+/// "2026-11-22T10:00:00.000000000Z" as HH:MM:SS.mmm of the local time zone; the text itself if it
+/// is no such time.
+std::string local_time(const std::string& text) {
+  std::tm utc{};
+  int millis = 0;
+  if (std::sscanf(text.c_str(), "%4d-%2d-%2dT%2d:%2d:%2d.%3dZ", &utc.tm_year, &utc.tm_mon,
+                  &utc.tm_mday, &utc.tm_hour, &utc.tm_min, &utc.tm_sec, &millis) < 6) {
+    return visible(text);
+  }
+  utc.tm_year -= 1900;
+  utc.tm_mon -= 1;
+  const std::time_t seconds = ::timegm(&utc);
+  std::tm local{};
+  ::localtime_r(&seconds, &local);
+  return fmt::format("{:02}:{:02}:{:02}.{:03}", local.tm_hour, local.tm_min, local.tm_sec, millis);
+}
+
+std::string_view colour_of(std::string_view type) {
+  if (type == "file.completed" || type == "directory.completed" || type == "group.completed") {
+    return kGreen;
+  }
+  if (type == "file.rejected" || type == "watch.lost" || type == "in_q_overflow") return kRed;
+  if (type == "file.stalled" || type == "watch.degraded" || type == "watch.rescan") return kYellow;
+  if (type.starts_with("watch.")) return kBlue;
+  return kCyan;
+}
+
+/// What follows the path of a raw event: only what is not zero.
+std::string raw_details(const Event& event) {
+  const Value* cookie = event.data.find("cookie");
+  if (cookie == nullptr || cookie->integer() == nullptr || *cookie->integer() == 0) return {};
+  return fmt::format("cookie {}", *cookie->integer());
+}
+
+/// "reason overflow, recovered 3": whatever data says beyond where it happened, in its order.
+std::string details(const Event& event) {
+  std::string out;
+  const Value::Map* data = event.data.map();
+  if (data == nullptr) return out;
+  for (const auto& [key, value] : *data) {
+    if (value.is_nil() || key == "watch" || key == "root" || key == "path" || key == "path_bytes") {
+      continue;
+    }
+    if (!out.empty()) out += ", ";
+    out += visible(key) + ' ' + visible(text_of(value));
+  }
+  return out;
+}
+
+bool is_true(const Value* value) {
+  const bool* held = value == nullptr ? nullptr : std::get_if<bool>(&value->v);
+  return held != nullptr && *held;
+}
+
+}  // namespace
+
+struct Printer::Impl {
+  enum class Mode { kTerminal, kJson, kNul, kFormat };
+
+  std::FILE* out;
+  Mode mode;
+  bool colour = false;
+  std::vector<Part> format;
+
+  std::string_view style(std::string_view code) const { return colour ? code : ""; }
+
+  std::string terminal_line(const Event& event) const {
+    const bool raw = event.type.starts_with("in_");
+    std::string size;
+    if (!raw && event.size() >= 0) size = human_size(event.size());
+    std::string line = fmt::format(
+        "{}{}{}  {}{:<16}{}  {:>10}  ", style(kDim), local_time(event.time), style(kNone),
+        style(colour_of(event.type)), visible(event.type), style(kNone), size);
+    std::string path = visible(event.path());
+    std::string note;
+    if (event.type.starts_with("watch.")) {
+      // Of the watch: its name, then what became of it.
+      line += fmt::format("{}{}{}", style(kBold), visible(event.watch()), style(kNone));
+      note = details(event);
+      if (!path.empty()) line += "  " + path;
+      if (!note.empty()) line += "  " + note;
+      return line + '\n';
+    }
+    if (raw && is_true(event.data.find("is_dir")) && !path.ends_with('/')) path += '/';
+    line += path;
+    if (raw) {
+      note = raw_details(event);
+    } else if (const Value* evidence = event.data.find("evidence")) {
+      note = visible(text_of(*evidence));
+    }
+    if (is_true(event.data.find("rewritten"))) note += note.empty() ? "rewritten" : ", rewritten";
+    if (const Value* from = event.data.find("from")) {
+      note += (note.empty() ? "← " : "  ← ") + visible(text_of(*from));
+    }
+    if (!note.empty()) line += fmt::format("  {}{}{}", style(kDim), note, style(kNone));
+    return line + '\n';
+  }
+
+  std::string text(const Event& event) const {
+    switch (mode) {
+      case Mode::kTerminal:
+        return terminal_line(event);
+      case Mode::kJson:
+        return to_json(event) + '\n';
+      case Mode::kNul:
+        return event.path() + '\0';
+      case Mode::kFormat:
+        break;
+    }
+    std::string line;
+    for (const Part& part : format) line += part.field ? field(event, part.text) : part.text;
+    return line;
+  }
+};
+
+Printer::Printer(const OutputOptions& options, std::FILE* out) : impl_(std::make_unique<Impl>()) {
+  if ((options.json ? 1 : 0) + (options.nul ? 1 : 0) + (options.format.empty() ? 0 : 1) > 1) {
+    throw UsageError("--json, -0 and --format exclude each other: give one of them");
+  }
+  impl_->out = out;
+  if (!options.format.empty()) {
+    impl_->mode = Impl::Mode::kFormat;
+    impl_->format = parse_format(options.format);
+  } else if (options.nul) {
+    impl_->mode = Impl::Mode::kNul;
+  } else if (options.json || ::isatty(::fileno(out)) == 0) {
+    impl_->mode = Impl::Mode::kJson;
+  } else {
+    impl_->mode = Impl::Mode::kTerminal;
+    const char* no_color = std::getenv("NO_COLOR");  // https://no-color.org
+    const char* terminal = std::getenv("TERM");
+    impl_->colour = (no_color == nullptr || *no_color == '\0') &&
+                    (terminal == nullptr || std::string_view(terminal) != "dumb");
+  }
+}
+
+Printer::~Printer() = default;
+
+bool Printer::shows(const Event& event) const {
+  return impl_->mode != Impl::Mode::kNul || !event.path().empty();
+}
+
+bool Printer::print(const Event& event) {
+  if (!shows(event)) return true;
+  const std::string text = impl_->text(event);
+  const bool written = std::fwrite(text.data(), 1, text.size(), impl_->out) == text.size();
+  if (written && std::fflush(impl_->out) == 0) return true;
+  if (errno == EPIPE) return false;
+  throw SetupError(describe("write", "output", errno));
+}
+
+std::string human_size(std::int64_t bytes) {
+  constexpr std::array<std::string_view, 7> kUnits = {"B",   "KiB", "MiB", "GiB",
+                                                      "TiB", "PiB", "EiB"};
+  if (bytes < 1024) return fmt::format("{} B", bytes);
+  auto number = static_cast<double>(bytes);
+  std::size_t unit = 0;
+  // 1023.95 would be shown as 1024.0.
+  for (; number >= 1023.95 && unit + 1 < kUnits.size(); ++unit) number /= 1024;
+  return fmt::format("{:.1f} {}", number, kUnits[unit]);
+}
+
+std::string visible(std::string_view bytes) {
+  std::string out;
+  out.reserve(bytes.size());
+  const auto escape = [&](std::string_view piece) {
+    for (const char c : piece) out += fmt::format("\\x{:02x}", static_cast<unsigned char>(c));
+  };
+  while (!bytes.empty()) {
+    const std::size_t length = utf8_length(bytes);
+    const std::string_view piece = bytes.substr(0, length == 0 ? 1 : length);
+    const auto first = static_cast<unsigned char>(piece[0]);
+    // U+0080 to U+009F are control characters too: some terminals take U+009B for ESC [.
+    const bool control =
+        length == 1 ? first < 0x20 || first == 0x7f
+                    : length == 2 && first == 0xc2 && static_cast<unsigned char>(piece[1]) < 0xa0;
+    if (length == 0 || control) {
+      escape(piece);
+    } else if (first == '\\') {
+      out += "\\\\";
+    } else {
+      out += piece;
+    }
+    bytes.remove_prefix(piece.size());
+  }
+  return out;
+}
+
+}  // namespace inotifier
