@@ -14,9 +14,15 @@
 
 namespace inotifier {
 
-/// Why nothing can be received: the message names the endpoint, what was found there and the remedy.
+/// Why nothing can be received: the message names the endpoint, what was found there and the
+/// remedy.
 struct ConnectionError : std::runtime_error {
-  enum class Reason { kNothingListens, kHandshakeRefused, kNoInotifier, kBadEndpoint };
+  enum class Reason {
+    kNothingListens,
+    kHandshakeRefused,  ///< a daemon that wants keys, or no access to the socket
+    kNoInotifier,       ///< something listens, but no publisher of ours
+    kBadEndpoint,
+  };
   ConnectionError(Reason why, const std::string& what) : std::runtime_error(what), reason(why) {}
   Reason reason;
 };
@@ -28,9 +34,8 @@ std::string default_publish_endpoint();
 /// Events that were published but not received here: the subscriber was not connected, or too slow.
 struct Gap {
   std::string topic;  ///< "file.completed/incoming/"
-  std::string after;  ///< the last position received of that topic
-  std::string until;  ///< the position before which at least one event is missing (inclusive if it
-                      ///< was told by a heartbeat)
+  std::string after;  ///< position of the last event of that topic received; "0" for none
+  std::string until;  ///< position of the last event of that topic known to be missing
 };
 
 /// Listens live (PUB/SUB). What is published while nobody is connected is not kept for it; a loss
@@ -41,13 +46,14 @@ class Subscriber {
     std::string endpoint;              ///< "" = default_publish_endpoint()
     std::vector<std::string> types;    ///< empty = all types
     std::vector<std::string> watches;  ///< empty = all watches
-    /// Nothing that listens, or something that is no inotifier, is told by an exception after this
-    /// time; afterwards a lost connection is renewed silently and shows as a Gap.
-    std::chrono::milliseconds connect_timeout{3000};
+    /// How long the constructor waits for a daemon that has not started yet. Afterwards a lost
+    /// connection is renewed silently; what was missed shows as a Gap.
+    std::chrono::milliseconds connect_timeout{2500};
     std::function<void(const Gap&)> on_gap;  ///< called inside next()
   };
 
-  /// Connects and waits until a daemon answered. Throws ConnectionError.
+  /// Connects and waits until a publisher answered. Throws ConnectionError. Events count from a
+  /// moment after that: a subscription takes effect when the daemon has read it.
   explicit Subscriber(Options options);
   ~Subscriber();
   Subscriber(Subscriber&&) noexcept;
