@@ -1,0 +1,175 @@
+"""The README's two commands, as a newcomer finds them: in a clean clone, on a bare Debian."""
+
+import os
+import pty
+import select
+import signal
+import subprocess
+import time
+
+import pytest
+
+from harness import PROJECT
+
+BUILD_TIME = 600
+
+
+@pytest.fixture
+def clone(workdir, tool):
+    """What is committed and what is not yet, without anything that git ignores."""
+    target = workdir / "clone"
+    git = [tool("git"), "-c", f"safe.directory={PROJECT}", "-C", str(PROJECT)]
+    files = subprocess.run(
+        [*git, "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        stdout=subprocess.PIPE,
+    )
+    if files.returncode != 0:
+        pytest.skip("not a git checkout")
+    names = [n for n in files.stdout.split(b"\0") if n and os.path.lexists(PROJECT / os.fsdecode(n))]
+    target.mkdir()
+    pack = subprocess.run(
+        ["tar", "-C", str(PROJECT), "--null", "--no-recursion", "-cf", "-", "-T", "-"],
+        input=b"\0".join(names),
+        stdout=subprocess.PIPE,
+        check=True,
+    )
+    subprocess.run(["tar", "-C", str(target), "-xf", "-"], input=pack.stdout, check=True)
+    return target
+
+
+class Terminal:
+    """A program on a terminal of its own."""
+
+    def __init__(self, argv, cwd):
+        self.master, slave = pty.openpty()
+        self.process = subprocess.Popen(
+            argv,
+            cwd=cwd,
+            stdin=slave,
+            stdout=slave,
+            stderr=slave,
+            start_new_session=True,
+            preexec_fn=lambda: __import__("fcntl").ioctl(0, __import__("termios").TIOCSCTTY, 0),
+        )
+        os.close(slave)
+        self.text = b""
+
+    def read_until(self, words, timeout):
+        deadline = time.monotonic() + timeout
+        while not all(w in self.text for w in words):
+            assert time.monotonic() < deadline, f"{words} not in: {self.text.decode()[-3000:]}"
+            if select.select([self.master], [], [], 0.1)[0]:
+                try:
+                    self.text += os.read(self.master, 65536)
+                except OSError:  # the other side has closed
+                    assert all(w in self.text for w in words), self.text.decode()[-3000:]
+            else:
+                assert self.process.poll() is None, self.text.decode()[-3000:]
+
+    def press_ctrl_c(self):
+        os.write(self.master, b"\x03")
+
+    def end(self):
+        try:
+            os.killpg(self.process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        self.process.wait()
+        os.close(self.master)
+
+
+def processes_below(directory):
+    found = []
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            if os.readlink(f"/proc/{pid}/exe").startswith(str(directory)):
+                found.append(int(pid))
+        except OSError:
+            pass
+    return found
+
+
+def test_dev_run(workdir, clone):
+    terminal = Terminal(["./dev", "run"], clone)
+    try:
+        terminal.read_until([b"Try it"], BUILD_TIME)
+        deadline = time.monotonic() + 10
+        while len(processes_below(clone)) < 2:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        (clone / "incoming" / "first").write_bytes(b"1")
+        terminal.read_until([b"first"], 10)
+        (workdir / "out" / "tree").mkdir()
+        (workdir / "out" / "tree" / "second").write_bytes(b"2")
+        (workdir / "out" / "tree").rename(clone / "incoming" / "tree")
+        terminal.read_until([b"second"], 10)
+        terminal.press_ctrl_c()
+        assert terminal.process.wait(10) == 0
+        assert processes_below(clone) == []
+    finally:
+        terminal.end()
+
+
+SCRIPT = """
+set -e
+mount --rbind /proc "$1/proc"
+mount --rbind /sys "$1/sys"
+mount --rbind /dev "$1/dev"
+mount -t tmpfs tmpfs "$1/tmp"
+exec chroot "$1" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root sh -c "cd /src && $2"
+"""
+
+
+@pytest.fixture(scope="module")
+def bare_debian(tmp_path_factory):
+    """A minimal Debian 12 in a directory."""
+    if os.geteuid() != 0:
+        pytest.skip("debootstrap needs root")
+    for command in ("debootstrap --version", "unshare -m true"):
+        if os.system(f"{command} >/dev/null 2>&1") != 0:
+            pytest.skip(f"{command} does not work here")
+    root = tmp_path_factory.mktemp("debian") / "root"
+    mirrors = subprocess.run(
+        ["apt-get", "indextargets", "--format", "$(REPO_URI)", "Codename: bookworm", "Component: main"],
+        stdout=subprocess.PIPE,
+        text=True,
+    ).stdout.split()
+    done = subprocess.run(
+        ["debootstrap", "--variant=minbase", "bookworm", str(root), *mirrors[:1]],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    if done.returncode != 0:
+        pytest.skip(f"debootstrap failed: {done.stdout.strip().splitlines()[-1]}")
+    (root / "etc/resolv.conf").write_bytes(open("/etc/resolv.conf", "rb").read())
+    yield root
+    subprocess.run(["rm", "-rf", "--one-file-system", str(root)])
+
+
+def in_debian(root, command, timeout):
+    begin = time.monotonic()
+    done = subprocess.run(
+        ["unshare", "-m", "sh", "-c", SCRIPT, "sh", str(root), command],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=timeout,
+    )
+    print(f"{command}: {time.monotonic() - begin:.0f} s")
+    return done
+
+
+def test_dev_test_on_a_bare_debian(bare_debian, clone):
+    """From nothing to ctest's summary in less than ten minutes."""
+    subprocess.run(["cp", "-a", str(clone), str(bare_debian / "src")], check=True)
+    done = in_debian(bare_debian, "./dev test", 900)
+    assert done.returncode == 0, done.stdout[-6000:]
+    assert "100% tests passed" in done.stdout
+    tail = done.stdout[done.stdout.rindex("100% tests passed") :]
+    print(tail)
+    # A second time nothing is installed.
+    done = in_debian(bare_debian, "./dev test -L unit", 300)
+    assert done.returncode == 0, done.stdout[-6000:]
+    assert "installing" not in done.stdout

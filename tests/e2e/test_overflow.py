@@ -1,0 +1,94 @@
+"""More happens than the kernel's queue holds."""
+
+import os
+import signal
+
+import pytest
+
+from harness import assert_final, wait_for, write
+
+
+@pytest.fixture
+def stop_and_go():
+    stopped = []
+
+    def stop(daemon):
+        daemon.signal(signal.SIGSTOP)
+        stopped.append(daemon)
+
+        def is_stopped():
+            with open(f"/proc/{daemon.process.pid}/stat") as file:
+                return file.read().rsplit(")", 1)[1].split()[0] in "Tt"
+
+        wait_for(is_stopped, what="the daemon to stop")
+
+    yield stop
+    for daemon in stopped:
+        daemon.signal(signal.SIGCONT)
+
+
+def rescans(daemon):
+    return [m.event["data"].get("reason") for m in daemon.collector.of("watch.rescan")]
+
+
+def test_twenty_thousand_files_while_stopped(any_workdir, daemons, stop_and_go):
+    daemon = daemons(any_workdir)
+    stop_and_go(daemon)
+    write("bulk", 20000, 1, any_workdir / "in", "--bytes", 10)
+    daemon.signal(signal.SIGCONT)
+    daemon.collector.wait(count=20000, timeout=40)
+    daemon.sentinel()
+    announced = daemon.announced()
+    assert len(announced) == 20000
+    assert set(announced.values()) == {1}
+    assert "overflow" in rescans(daemon)
+
+
+def test_overflow_in_new_directories(any_workdir, daemons, stop_and_go):
+    daemon = daemons(any_workdir)
+    write("bulk", 300, 30, any_workdir / "in", "--bytes", 10)
+    daemon.collector.wait(count=300)
+    stop_and_go(daemon)
+    write("nested-receiver", 6000, any_workdir / "in", "--bytes", 10)
+    removed = any_workdir / "in" / "b0" / "f0"
+    removed.unlink()
+    daemon.signal(signal.SIGCONT)
+    daemon.collector.wait(count=6300, timeout=40)
+    daemon.sentinel()
+    assert len(daemon.announced()) == 6300
+    assert set(daemon.announced().values()) == {1}
+    assert "overflow" in rescans(daemon)
+
+
+def test_files_changed_during_an_overflow_are_told_again(workdir, daemons, stop_and_go):
+    daemon = daemons(workdir)
+    changed, kept = workdir / "in" / "changed", workdir / "in" / "kept"
+    changed.write_bytes(b"old")
+    kept.write_bytes(b"old")
+    daemon.collector.wait(count=2)
+    stop_and_go(daemon)
+    write("bulk", 9000, 1, workdir / "in", "--bytes", 1)
+    changed.write_bytes(b"new content")
+    daemon.signal(signal.SIGCONT)
+    daemon.collector.wait(count=9003 - 1, timeout=40)
+    daemon.collector.wait(path=changed, count=2)
+    daemon.sentinel()
+    assert daemon.announced()[os.fsencode(changed)] == 2
+    assert daemon.announced()[os.fsencode(kept)] == 1
+    assert_final(daemon.collector.of(path=changed)[-1:])
+
+
+def test_converges_under_load(workdir, daemons, stop_and_go):
+    """A receiver that does not pause while the rescan runs."""
+    daemon = daemons(workdir)
+    for round in range(3):
+        stop_and_go(daemon)
+        directory = workdir / "in" / f"round{round}"
+        directory.mkdir()
+        write("bulk", 8000, 40, directory, "--bytes", 10)
+        daemon.signal(signal.SIGCONT)
+        write("nested-receiver", 1000, directory, "--bytes", 10)
+    daemon.collector.wait(count=27000, timeout=60)
+    daemon.sentinel(timeout=30)
+    assert len(daemon.announced()) == 27000
+    assert set(daemon.announced().values()) == {1}
