@@ -1,0 +1,67 @@
+// One inotify instance over FakeFs: real bytes of struct inotify_event, in the kernel's order and
+// with its quirks (inotify(7)): equal neighbours merge, a full queue gets one IN_Q_OVERFLOW, a
+// removed watch one IN_IGNORED, descriptors are never used twice.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "source/fs.hpp"
+
+namespace inotifier::testing {
+
+class FakeFs;
+struct FakeInode;
+
+class FakeNotifier final : public Notifier {
+ public:
+  /// `fs` must live longer.
+  explicit FakeNotifier(FakeFs& fs);
+  ~FakeNotifier() override;
+  FakeNotifier(const FakeNotifier&) = delete;
+  FakeNotifier& operator=(const FakeNotifier&) = delete;
+
+  int add_watch(int handle, std::uint32_t mask) override;
+  void remove_watch(int wd) override;
+  std::uint64_t queued_bytes() override { return total_; }
+
+  /// Takes at most so many records out of the queue, as read(2) would give them.
+  std::vector<std::byte> read(std::size_t most = SIZE_MAX);
+  bool is_empty() const { return queue_.empty(); }
+  /// How many bytes were read so far: the position of what comes next.
+  std::uint64_t position() const { return read_; }
+  std::size_t watches() const { return marks_.size(); }
+  /// Records that the queue holds at most, the one about its overflow not counted.
+  void limit(std::size_t records) { limit_ = records; }
+  std::size_t length() const { return queue_.size(); }
+
+  /// A record of this instance; `mask` as in inotify(7).
+  void queue(int wd, std::uint32_t mask, std::uint32_t cookie, const std::string& name);
+  /// The inode is gone, and the mark with it.
+  void forget(int wd);
+
+ private:
+  struct Queued {
+    int wd;
+    std::uint32_t mask;
+    std::uint32_t cookie;
+    std::string name;
+  };
+  static std::size_t size_of(const Queued& record);
+
+  FakeFs& fs_;
+  std::deque<Queued> queue_;
+  std::map<int, std::weak_ptr<FakeInode>> marks_;
+  int last_wd_ = 0;
+  std::size_t limit_ = 16384;  // /proc/sys/fs/inotify/max_queued_events
+  bool overflow_queued_ = false;
+  std::uint64_t total_ = 0;
+  std::uint64_t read_ = 0;
+};
+
+}  // namespace inotifier::testing
