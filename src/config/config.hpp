@@ -53,7 +53,7 @@ struct Config {
   bool operator==(const Config&) const = default;
 };
 
-/// What is wrong, ready to be shown: "<file>:<line>: <key>: <reason>\n  <the line>\n  <suggestion>".
+/// What is wrong, ready to be shown: "<file>:<line>: <key>: <reason>\n  <the line>\n <suggestion>".
 /// Several errors of one file stand below each other.
 struct ConfigError : std::runtime_error {
   using std::runtime_error::runtime_error;

@@ -35,9 +35,9 @@ class Environment {
   using Lookup = std::function<std::optional<std::string>(const std::string& name)>;
 
   template <typename F>
-    requires(!std::same_as<std::remove_cvref_t<F>, Environment> &&
-             std::is_invocable_r_v<std::optional<std::string>, F&, const std::string&>)
-  Environment(F lookup, std::vector<std::string> names = {})  // NOLINT(*-explicit-*)
+  requires(!std::same_as<std::remove_cvref_t<F>, Environment> &&
+           std::is_invocable_r_v<std::optional<std::string>, F&, const std::string&>)
+      Environment(F lookup, std::vector<std::string> names = {})  // NOLINT(*-explicit-*)
       : lookup_(std::move(lookup)), names_(std::move(names)) {}
 
   std::optional<std::string> operator()(const std::string& name) const { return lookup_(name); }

@@ -44,7 +44,8 @@ std::string folded(std::string_view word) {
 
 }  // namespace
 
-std::string nearest(std::string_view word, const std::vector<std::string>& candidates) {
+std::string nearest(std::string_view word, const std::vector<std::string>& candidates,
+                    bool by_beginning) {
   if (word.empty() || word.size() > kLongestWord) return {};
   const auto wanted = folded(word);
   std::string best;
@@ -57,11 +58,10 @@ std::string nearest(std::string_view word, const std::vector<std::string>& candi
       best = candidate;
     }
   }
-  if (!best.empty() || wanted.size() < 3) return best;
-  // "warn" for "warning", "created" for nothing at all.
+  if (!best.empty() || wanted.size() < 3 || !by_beginning) return best;
   for (const auto& candidate : candidates) {
     const auto name = folded(candidate);
-    if (name.starts_with(wanted) || (name.size() >= 4 && wanted.starts_with(name))) {
+    if (name.starts_with(wanted) || (name.size() >= 3 && wanted.starts_with(name))) {
       return candidate;
     }
   }

@@ -6,7 +6,6 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <variant>
 #include <vector>
 
@@ -22,9 +21,11 @@ struct Source {
   int rank = 0;                    ///< errors of lower rank are told first
 };
 
+struct TableEntry;
+
 struct Node {
   using List = std::vector<Node>;
-  using Table = std::vector<std::pair<std::string, Node>>;
+  using Table = std::vector<TableEntry>;
   /// What no key of ours takes: "a date", "a number with a fraction".
   struct Other {
     std::string what;
@@ -35,6 +36,11 @@ struct Node {
   /// Text without quotes, of the environment or the command line: may stand for a number, for true
   /// or false, or for a list separated by commas.
   bool bare = false;
+};
+
+struct TableEntry {
+  std::string key;
+  Node node;
 };
 
 /// Collects what is wrong, so that it can be told all at once.
@@ -54,7 +60,8 @@ class Problems {
   std::vector<Problem> problems_;
 };
 
-/// Parses TOML; `source.lines` gets its lines. Nothing if that failed, with the reason in `problems`.
+/// Parses TOML; `source.lines` gets its lines. Nothing if that failed, with the reason in
+/// `problems`.
 std::optional<Node> parse_toml(std::string_view text, Source& source, Problems& problems);
 
 /// The value of an environment variable or an option: a TOML list in [], else bare text. `line` is
@@ -65,12 +72,15 @@ std::optional<Node> parse_value(std::string_view text, std::size_t line);
 /// `line` becomes the index of the line.
 std::string too_deep(std::string_view text, std::size_t& line);
 
-/// For an error message: one line, no control characters, U+FFFD for what is no UTF-8, not too long.
+/// For an error message: one line, no control characters, U+FFFD for what is no UTF-8, not too
+/// long.
 std::string printable(std::string_view text);
 
-/// The candidate that was probably meant; "" if none is near.
-std::string nearest(std::string_view word, const std::vector<std::string>& candidates);
-/// 'did you mean "x"?', or "one of a, b, c" if none is near.
+/// The candidate that was probably meant; "" if none is near. Case and "-" for "_" do not count.
+/// `by_beginning`: "warn" for "warning", "settle_time" for "settle".
+std::string nearest(std::string_view word, const std::vector<std::string>& candidates,
+                    bool by_beginning = true);
+/// 'did you mean "x"?', or "known are: a, b, c" if none is near.
 std::string suggest(std::string_view word, const std::vector<std::string>& candidates);
 
 }  // namespace inotifier::config

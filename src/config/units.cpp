@@ -75,9 +75,10 @@ std::optional<Number> take_number(std::string_view& text) {
 std::optional<std::int64_t> product(const Number& number, std::int64_t unit) {
   std::int64_t whole = 0;
   if (__builtin_mul_overflow(number.whole, unit, &whole)) return std::nullopt;
-  const auto part = static_cast<__int128>(number.fraction) * unit;
-  if (part % number.scale != 0) return std::nullopt;
-  const auto rest = static_cast<std::int64_t>(part / number.scale);
+  // Both factors are below 10^9, so this holds in 64 bits.
+  const auto odd = unit % number.scale * number.fraction;
+  if (odd % number.scale != 0) return std::nullopt;
+  const auto rest = unit / number.scale * number.fraction + odd / number.scale;
   if (whole > kMax - rest) return std::nullopt;
   return whole + rest;
 }

@@ -1,0 +1,171 @@
+#include "config/rules.hpp"
+
+#include <arpa/inet.h>
+#include <fmt/format.h>
+#include <netinet/in.h>
+#include <sys/un.h>
+
+#include <algorithm>
+#include <charconv>
+
+#include "base/path.hpp"
+#include "config/tree.hpp"
+
+namespace inotifier::config {
+namespace {
+
+// unix(7): sun_path holds 108 bytes, the terminating zero included.
+constexpr std::size_t kLongestSocketPath = sizeof(sockaddr_un::sun_path) - 1;
+constexpr std::size_t kLongestName = 64;
+
+bool is_alphanumeric(char c) {
+  return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
+}
+
+bool has_control(std::string_view text) {
+  return std::any_of(text.begin(), text.end(),
+                     [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; });
+}
+
+bool is_loopback(const std::string& host) {
+  in_addr v4{};
+  if (inet_pton(AF_INET, host.c_str(), &v4) == 1) return (ntohl(v4.s_addr) >> 24U) == 127;
+  in6_addr v6{};
+  return inet_pton(AF_INET6, host.c_str(), &v6) == 1 && IN6_IS_ADDR_LOOPBACK(&v6);
+}
+
+std::optional<Complaint> check_ipc(std::string_view path) {
+  if (path.empty()) return Complaint{"has no path", "as in \"ipc:///run/inotifier/publish\""};
+  if (path == "*") {
+    return Complaint{"nobody would know where it is", "as in \"ipc:///run/inotifier/publish\""};
+  }
+  if (path[0] == '@') {
+    return Complaint{"an abstract socket has no file mode, so everybody could connect",
+                     "write the path of a file, as in \"ipc:///run/inotifier/publish\""};
+  }
+  if (path[0] != '/') {
+    return Complaint{"the path must be absolute: clients have current directories of their own",
+                     fmt::format("did you mean \"ipc:///{}\"?", printable(path))};
+  }
+  if (has_control(path)) return Complaint{"the path holds a control character", ""};
+  if (path.back() == '/') return Complaint{"the path is that of a directory", "add a file name"};
+  if (path.size() > kLongestSocketPath) {
+    return Complaint{fmt::format("the path has {} bytes; a unix socket's can have {}", path.size(),
+                                 kLongestSocketPath),
+                     "choose a shorter directory"};
+  }
+  return std::nullopt;
+}
+
+std::optional<Complaint> check_tcp(std::string_view address) {
+  const auto colon = address.rfind(':');
+  const auto port_text = colon == std::string_view::npos ? "" : address.substr(colon + 1);
+  std::string host(address.substr(0, colon));
+  unsigned port = 0;
+  const auto [end, error] =
+      std::from_chars(port_text.data(), port_text.data() + port_text.size(), port);
+  const bool is_number = error == std::errc{} && end == port_text.data() + port_text.size();
+  if (port_text != "*" && (!is_number || port < 1 || port > 65535)) {
+    return Complaint{"has no port from 1 to 65535", "as in \"tcp://127.0.0.1:7556\""};
+  }
+  if (host.size() >= 2 && host.front() == '[' && host.back() == ']') {
+    host = host.substr(1, host.size() - 2);
+  }
+  if (is_loopback(host)) return std::nullopt;
+  if (host == "localhost" || host == "lo") {
+    return Complaint{"binding takes an address, not a name",
+                     fmt::format("did you mean \"tcp://127.0.0.1:{}\"?", port_text)};
+  }
+  return Complaint{
+      fmt::format("\"{}\" is not a loopback address, and this version has no encryption: everybody "
+                  "who reaches the port could read the names of all files",
+                  printable(host)),
+      fmt::format("use \"tcp://127.0.0.1:{}\", and a tunnel (ssh, WireGuard) for other machines",
+                  port_text)};
+}
+
+}  // namespace
+
+std::optional<Complaint> check_endpoint(std::string_view endpoint) {
+  if (endpoint.starts_with("ipc://")) return check_ipc(endpoint.substr(6));
+  if (endpoint.starts_with("tcp://")) return check_tcp(endpoint.substr(6));
+  Complaint complaint{"an endpoint begins with ipc:// or tcp://",
+                      "as in \"ipc:///run/inotifier/publish\" or \"tcp://127.0.0.1:7556\""};
+  if (endpoint.starts_with("/")) {
+    complaint.suggestion = fmt::format("did you mean \"ipc://{}\"?", printable(endpoint));
+  } else if (!check_tcp(endpoint)) {
+    complaint.suggestion = fmt::format("did you mean \"tcp://{}\"?", endpoint);
+  }
+  return complaint;
+}
+
+std::string endpoint_key(std::string_view endpoint) {
+  // Two wildcards are two ports.
+  if (endpoint.starts_with("ipc://")) return "ipc://" + absolute(endpoint.substr(6));
+  return endpoint.ends_with(":*") ? "" : std::string(endpoint);
+}
+
+std::optional<Complaint> check_watch_name(std::string_view name) {
+  const bool good = !name.empty() && name.size() <= kLongestName && is_alphanumeric(name[0]) &&
+                    std::all_of(name.begin(), name.end(),
+                                [](char c) { return is_alphanumeric(c) || c == '_' || c == '-'; });
+  if (good) return std::nullopt;
+  return Complaint{"a name is a letter or digit, then at most 63 letters, digits, \"_\" and \"-\"",
+                   name.empty() ? "" : fmt::format("for example \"{}\"", name_from_path(name))};
+}
+
+std::optional<Complaint> check_daemon_name(std::string_view name) {
+  const bool good = !name.empty() && name.size() <= kLongestName && is_alphanumeric(name[0]) &&
+                    std::all_of(name.begin(), name.end(), [](char c) {
+                      return is_alphanumeric(c) || c == '.' || c == '_' || c == '-';
+                    });
+  if (good) return std::nullopt;
+  return Complaint{
+      "a daemon's name is a letter or digit, then at most 63 letters, digits, \".\", \"_\", \"-\"",
+      "it becomes the host in the source of every event: //<name>/<watch>"};
+}
+
+std::optional<Complaint> check_path(std::string_view path) {
+  if (path.empty()) return Complaint{"is empty", "write the directory to watch"};
+  if (path.find('\0') != std::string_view::npos) return Complaint{"holds a zero byte", ""};
+  if (path == "~" || path.starts_with("~/")) {
+    return Complaint{"\"~\" is not expanded here: a daemon has no home directory",
+                     "write the whole path"};
+  }
+  return std::nullopt;
+}
+
+std::optional<Complaint> check_pattern(std::string_view pattern) {
+  if (pattern.empty()) return Complaint{"an empty pattern matches nothing", "leave it out"};
+  if (has_control(pattern)) return Complaint{"the pattern holds a control character", ""};
+  if (pattern[0] == '/') {
+    return Complaint{"patterns with a slash are relative to the watch's path, never absolute",
+                     fmt::format("did you mean \"{}\"?", printable(pattern.substr(1)))};
+  }
+  if (pattern.starts_with("./")) {
+    return Complaint{"patterns with a slash are relative to the watch's path as it is",
+                     fmt::format("did you mean \"{}\"?", printable(pattern.substr(2)))};
+  }
+  if (pattern.ends_with('/')) {
+    return Complaint{"no path ends with a slash, so this matches nothing",
+                     fmt::format("did you mean \"{}**\"?", printable(pattern))};
+  }
+  return std::nullopt;
+}
+
+std::string name_from_path(std::string_view path) {
+  while (path.size() > 1 && path.ends_with('/')) path.remove_suffix(1);
+  const auto last = path.substr(path.rfind('/') + 1);
+  std::string name;
+  for (const char c : last) {
+    // A character of several bytes becomes one dash.
+    if ((static_cast<unsigned char>(c) & 0xC0U) == 0x80U) continue;
+    name += is_alphanumeric(c) || c == '_' || c == '-' ? c : '-';
+  }
+  name.erase(0, std::min(name.find_first_not_of("-_"), name.size()));
+  if (name.size() > kLongestName) name.resize(kLongestName);
+  if (name.empty()) return path == "/" ? "root" : "watch";
+  return name;
+}
+
+}  // namespace inotifier::config

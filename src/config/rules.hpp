@@ -1,0 +1,29 @@
+// What a well-formed endpoint, name, path, pattern is. Pure functions; any thread.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace inotifier::config {
+
+/// Why something will not do, and what to write instead ("" if nobody can know).
+struct Complaint {
+  std::string reason;
+  std::string suggestion;
+};
+
+std::optional<Complaint> check_endpoint(std::string_view endpoint);
+/// The same for two texts that mean the same socket.
+std::string endpoint_key(std::string_view endpoint);
+
+std::optional<Complaint> check_watch_name(std::string_view name);
+std::optional<Complaint> check_daemon_name(std::string_view name);
+std::optional<Complaint> check_path(std::string_view path);
+std::optional<Complaint> check_pattern(std::string_view pattern);
+
+/// A name for the watch of `path`: its last component, each character that a name cannot have
+/// replaced by "-".
+std::string name_from_path(std::string_view path);
+
+}  // namespace inotifier::config
