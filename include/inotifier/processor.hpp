@@ -100,8 +100,13 @@ class Files {
   virtual int stat(DirId dir, std::string_view name, Stat& out) = 0;
   virtual Writer writer(DirId dir, std::string_view name, Stat& out) = 0;
   /// True if the record at `position` was already in the kernel's queue when turn `turn` ended.
-  virtual bool queued_before_end_of(std::uint64_t turn, std::uint64_t position) const = 0;
-  virtual std::uint64_t turn() const = 0;
+  virtual bool queued_before_end_of(std::uint32_t turn, std::uint64_t position) const = 0;
+  virtual std::uint32_t turn() const = 0;
+  /// Whether any write after `stat` was taken gives the file another mtime. Not so within one tick
+  /// of the coarse clock where the file system has no finer times: then ask again a little later.
+  virtual bool later_write_shows(const Stat& stat) = 0;
+  /// Whether a file keeps its inode number while it exists (not so on some FUSE file systems).
+  virtual bool keeps_inodes() const = 0;
 };
 
 /// What is told of a file besides its path.

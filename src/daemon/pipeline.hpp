@@ -54,12 +54,9 @@ class Pipeline {
   /// Compares every watch with the disk (SIGUSR1).
   void rescan_all();
 
-  /// The inotify mask a watch of this configuration needs.
-  static std::uint32_t mask_of(const WatchConfig& config);
-
  private:
   class Unit;
-  void settle_pairs(const Now& now);
+  void settle(const MovePairing::Outcome& outcome);
 
   Fs& fs_;
   Journal& journal_;
@@ -68,7 +65,7 @@ class Pipeline {
   std::vector<std::unique_ptr<Unit>> units_;
   MovePairing pairing_;
   std::vector<Said> said_;  ///< of this turn
-  std::uint64_t turn_ = 0;
+  std::uint32_t turn_ = 0;
   bool rescan_asked_ = false;
 };
 

@@ -60,13 +60,7 @@ void FileTable::leave(DirId dir, std::string_view name) {
   const std::uint32_t number = find_slot(dir, name);
   if (number == NameIndex::kNone) return;
   Slot& gone = slot(number);
-  const auto [at, is_new] = left_.insert_or_assign(gone.row.path_hash,
-                                                   Left{gone.row.mtime, gone.row.tie});
-  if (is_new) left_order_.push_back(at->first);
-  if (left_order_.size() > kLeftKept) {
-    left_.erase(left_order_.front());
-    left_order_.pop_front();
-  }
+  note_left(gone.row);
   if (gone.previous != NameIndex::kNone) {
     slot(gone.previous).next = gone.next;
   } else {
@@ -80,13 +74,22 @@ void FileTable::leave(DirId dir, std::string_view name) {
   --size_;
 }
 
-std::vector<std::string> FileTable::names(DirId dir) const {
+std::vector<std::string> FileTable::unlisted(DirId dir, std::uint32_t listing) const {
   std::vector<std::string> result;
   if (dir >= heads_.size()) return result;
   for (std::uint32_t at = heads_[dir]; at != NameIndex::kNone; at = slot(at).next) {
-    result.emplace_back(name_of(slot(at)));
+    if (listing == 0 || slot(at).row.listing != listing) result.emplace_back(name_of(slot(at)));
   }
   return result;
+}
+
+void FileTable::note_left(const Row& row) {
+  if (!left_.insert_or_assign(row.path_hash, Left{row.mtime, row.tie}).second) return;
+  left_order_.push_back(row.path_hash);
+  if (left_order_.size() > kLeftKept) {
+    left_.erase(left_order_.front());
+    left_order_.pop_front();
+  }
 }
 
 const FileTable::Left* FileTable::left(std::uint64_t path_hash) const {

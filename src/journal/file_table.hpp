@@ -30,6 +30,7 @@ struct Row {
   std::uint64_t path_hash = 0;   ///< of the relative path it was announced under
   std::uint32_t tie = 0;
   std::uint32_t listing = 0;     ///< the last listing that showed it
+  std::uint32_t turn = 0;        ///< in which it was announced
   State state = State::kAnnounced;
 
   bool same_version(const Stat& stat, bool keeps_inodes) const {
@@ -49,8 +50,9 @@ class FileTable {
   void leave(DirId dir, std::string_view name);
   std::size_t size() const { return size_; }
 
-  /// Names of the rows in `dir`, copied: the caller may change the table while it walks.
-  std::vector<std::string> names(DirId dir) const;
+  /// Names of the rows in `dir` that listing number `listing` did not show (0: all), copied: the
+  /// caller may change the table while it walks.
+  std::vector<std::string> unlisted(DirId dir, std::uint32_t listing) const;
 
   /// What was last known of a path that has left: the next version there must differ from it.
   struct Left {
@@ -58,6 +60,8 @@ class FileTable {
     std::uint32_t tie = 0;
   };
   const Left* left(std::uint64_t path_hash) const;
+  /// The path that `row` was announced under is no more.
+  void note_left(const Row& row);
 
  private:
   struct Slot {

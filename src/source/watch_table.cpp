@@ -28,7 +28,6 @@ DirId WatchTable::add(DirId parent, std::string_view name) {
   } else {
     dir = free_.back();
     free_.pop_back();
-    directories_[dir] = Directory{};
   }
   directories_[dir].alive = true;
   ++count_;
@@ -73,7 +72,9 @@ void WatchTable::unlink(DirId dir) {
 void WatchTable::remove(DirId dir) {
   unlink(dir);
   unbind(dir);
+  const std::uint32_t generation = directories_[dir].generation + 1;
   directories_[dir] = Directory{};
+  directories_[dir].generation = generation;
   free_.push_back(dir);
   --count_;
 }

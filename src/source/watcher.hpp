@@ -7,6 +7,7 @@
 
 #include <deque>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <set>
@@ -56,7 +57,7 @@ class Watcher final : public Files {
 
   /// Opens the root and begins the first scan. A root that is not there is told by watch.lost.
   void start(const Now& now);
-  void begin_turn(const Now& now, std::uint64_t turn) { now_ = now, turn_ = turn; }
+  void begin_turn(const Now& now, std::uint32_t turn) { now_ = now, turn_ = turn; }
   /// Records in the order of the queue; `position` is the stream position of the first byte.
   void on_bytes(std::span<const std::byte> bytes, std::uint64_t position);
   void on_time();
@@ -78,7 +79,6 @@ class Watcher final : public Files {
   std::size_t watched() const { return table_.watched(); }
   /// A rescan runs or is due.
   bool scanning() const { return scan_.phase != Scan::Phase::kIdle || rescan_due_.has_value(); }
-  Nanos coarse_clock() { return fs_.stamp_clock(); }
   /// "" if everything works, else why files may be seen late: told once by watch.degraded.
   void degraded(std::string_view reason, std::string_view path, std::string detail);
 
@@ -86,18 +86,27 @@ class Watcher final : public Files {
   bool path(DirId dir, std::string_view name, std::string& out) override;
   int stat(DirId dir, std::string_view name, Stat& out) override;
   Writer writer(DirId dir, std::string_view name, Stat& out) override;
-  bool queued_before_end_of(std::uint64_t turn, std::uint64_t position) const override;
-  std::uint64_t turn() const override { return turn_; }
+  bool queued_before_end_of(std::uint32_t turn, std::uint64_t position) const override;
+  std::uint32_t turn() const override { return turn_; }
+  bool later_write_shows(const Stat& stat) override;
+  bool keeps_inodes() const override { return traits_.keeps_inodes; }
 
  private:
-  /// A directory to be watched and listed.
-  struct Task {
-    DirId parent = kNoDir;  ///< kNoDir: the directory is `dir` itself (the root, or known)
+  /// A directory's number together with its generation: a number may be given anew.
+  struct Ref {
     DirId dir = kNoDir;
+    std::uint32_t generation = 0;
+  };
+  /// A directory to be watched and listed: `self` if it has a number, else `name` in `parent`.
+  struct Task {
+    Ref self;
+    Ref parent;
     std::string name;
     std::string from;  ///< the path it had before, if it was moved; told with its files
     Origin origin = Origin::kNewDirectory;
-    bool files = true;  ///< false: arm only, its files are listed in a second pass
+    bool arm = true;   ///< false: its watch is known to be right
+    bool files = true;
+    bool subdirectories = true;
   };
   /// A listing in progress.
   struct Lister {
@@ -108,6 +117,7 @@ class Watcher final : public Files {
     std::uint32_t number = 0;
     bool absence_counts = true;
     std::unique_ptr<Listing> listing;
+    explicit operator bool() const { return listing != nullptr; }
   };
   struct Scan {
     enum class Phase { kIdle, kArm, kList } phase = Phase::kIdle;
@@ -127,43 +137,64 @@ class Watcher final : public Files {
     Nanos at;
   };
 
+  /// A directory that left its place and may turn up elsewhere.
+  struct Limbo {
+    Ref self;
+    DirId from_dir = kNoDir;
+    std::string name;
+    Nanos until = 0;
+  };
+
   void on_record(const Record& record, std::uint64_t position);
   void on_directory_record(const Record& record, DirId dir);
-  void on_gone_wd(DirId dir);
+  void on_lost_wd(DirId dir);
 
-  void take_in(DirId parent, std::string_view name, Origin origin, std::string from);
-  bool begin(Lister& lister, Task task);
-  int advance(Lister& lister, int units);
-  void finish(Lister& lister);
+  Ref ref(DirId dir) const { return {dir, table_.at(dir).generation}; }
+  bool is_valid(const Ref& ref) const;
+  void take_in(DirId parent, std::string_view name, Origin origin, std::string_view from);
+  bool begin(Lister& lister, Task task, bool absence_counts);
+  int advance(Lister& lister, int units, bool scanning);
+  bool on_entry(Lister& lister, const Entry& entry, bool scanning);
+  void finish(Lister& lister, bool scanning);
   void close(Lister& lister);
-  DirId arm(DirId parent, std::string_view name, int handle, const Stat& stat,
-            std::string& moved_from);
-  int add_watch(int handle, const std::string& path);
+  DirId arm(DirId parent, const std::string& name, int handle, const Stat& stat,
+            const std::string& path, std::string& moved_from);
+  void watch(DirId dir, int handle, const std::string& path);
+  void not_there(DirId parent, const std::string& name, int error, const std::string& path);
   void drop(DirId top);
+  void unwatch(DirId top);
   void detach(DirId dir);
-  void begin_scan(const Due& due);
-  void next_phase();
+  std::vector<DirId> subtree(DirId top) const;  ///< the deepest last
+  bool is_where_we_think(DirId dir);
+  int run_fresh(int units);
+  int run_scan(int units);
+  void begin_scan(Due due);
 
-  bool open_root();
-  void lose(std::string_view reason);
   void check_root();
   void check_mounts();
+  void adopt(int handle, const Stat& stat);
+  void lose(std::string_view reason);
 
-  const std::string& dir_path(DirId dir, bool& known);
-  void emit(RawEvent& event);
+  /// Relative path of a directory; null while it is on its way.
+  const std::string* dir_path(DirId dir);
+  const FsTraits& traits_of(DirId dir) const;
+  Nanos scan_due_at() const;
+  void table_changed() { cached_dir_ = kNoDir; }
 
   Options options_;
   Fs& fs_;
   Notifier* notifier_;
   Sink& sink_;
   Now now_;
-  std::uint64_t turn_ = 0;
+  std::uint32_t turn_ = 0;
 
   WatchTable table_;
-  FsTraits traits_;
+  FsTraits traits_;                          ///< of the root
+  std::map<std::uint64_t, FsTraits> others_;  ///< of what is mounted below it, by device
   int root_ = -1;
   bool root_was_mount_ = false;
   bool ever_opened_ = false;
+  bool ready_told_ = false;
   bool lost_told_ = false;
   bool check_root_soon_ = false;
   Nanos next_check_ = 0;
@@ -178,16 +209,16 @@ class Watcher final : public Files {
   Lister scan_lister_;
   Lister fresh_lister_;
   std::deque<Task> fresh_;
-  std::vector<std::pair<DirId, Nanos>> limbo_;  ///< detached directories and until when
-  std::set<DirId> unwatched_;                   ///< no wd: to be polled
-  std::set<DirId> unreadable_;
-  std::set<std::string, std::less<>> told_;     ///< degradations already told
-  std::deque<std::pair<std::uint64_t, std::uint64_t>> turn_ends_;  ///< turn, queue position
+  std::vector<Limbo> limbo_;
+  std::set<DirId> unwatched_;             ///< no wd: to be polled
+  std::set<std::string> lost_mounts_;     ///< relative paths of volumes that went away
+  std::set<std::string> told_;            ///< degradations already told
+  std::deque<std::pair<std::uint32_t, std::uint64_t>> turn_ends_;  ///< turn, queue position
 
   DirId cached_dir_ = kNoDir;
   std::string cached_path_;
-  bool cached_known_ = false;
   std::string scratch_;
+  bool just_listed_ = false;  ///< the file spoken of came out of a listing, as a regular one
 };
 
 }  // namespace inotifier

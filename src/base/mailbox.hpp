@@ -1,0 +1,49 @@
+// Bytes on their way from the reader thread (push) to the pipeline thread (take). Bounded per watch:
+// when a share is full the reader leaves that queue to the kernel, which overflows, which is a case
+// that is handled anyway.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <mutex>
+#include <vector>
+
+#include "base/unique_fd.hpp"
+
+namespace inotifier {
+
+class Mailbox {
+ public:
+  struct Chunk {
+    std::size_t watch = 0;
+    std::uint64_t position = 0;  ///< how many bytes of this watch's queue came before
+    std::vector<std::byte> bytes;
+  };
+
+  Mailbox(std::size_t watches, std::size_t bytes_per_watch);
+
+  /// Reader: an empty chunk, with the capacity of an earlier one where possible.
+  Chunk fresh();
+  void push(Chunk chunk);
+  bool is_full(std::size_t watch) const;
+  /// Readable when a full share has room again.
+  int room_fd() const { return room_.get(); }
+
+  /// Pipeline: the oldest chunks, about `most_bytes` of them. What was taken before is given back.
+  void take(std::vector<Chunk>& chunks, std::size_t most_bytes);
+  /// Readable while something is inside.
+  int filled_fd() const { return filled_.get(); }
+  bool empty() const;
+
+ private:
+  const std::size_t share_;
+  mutable std::mutex mutex_;
+  std::deque<Chunk> chunks_;
+  std::vector<Chunk> spare_;
+  std::vector<std::size_t> held_;  ///< bytes of each watch
+  UniqueFd filled_;
+  UniqueFd room_;
+};
+
+}  // namespace inotifier

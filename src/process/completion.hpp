@@ -1,0 +1,76 @@
+// The heart: decides when a file is finished and says so once. One class for `completed` and
+// `create-via-chunks`, which differ in what counts as an arrival.
+//
+// A file is complete when it has its final name, nobody has it open for writing, and (where asked
+// for) it was quiet for a while. Nothing is believed from events alone: an event only makes a
+// candidate, a look at the file decides, and the file table says whether that version was told.
+//
+// Owned by the pipeline, one per watch; pipeline thread.
+#pragma once
+
+#include <string>
+
+#include "inotifier/processor.hpp"
+#include "journal/file_table.hpp"
+#include "process/filters.hpp"
+#include "process/in_progress.hpp"
+
+namespace inotifier {
+
+class Completion final : public Processor {
+ public:
+  struct Options {
+    /// create-via-chunks: only what lived under a temporary name arrives.
+    bool only_via_temporary = false;
+    bool writer_check = true;
+    bool announce_renamed = true;  ///< false: a rename of an announced file is a file.moved
+    bool ignore_existing = false;
+    Nanos settle = 0;
+    Nanos stalled_after = 0;  ///< 0 = never
+    std::int64_t min_size = 0;
+  };
+
+  Completion(Options options, const Filters& filters) : options_(options), filters_(filters) {}
+
+  std::uint32_t mask() const override;
+  void on(const RawEvent& event, const Now& now, Files& files, Out& out) override;
+  void on_time(const Now& now, Files& files, Out& out) override;
+  std::optional<Nanos> deadline() const override { return waiting_.deadline(); }
+  std::size_t undecided() const override { return waiting_.undecided(); }
+
+  const FileTable& table() const { return table_; }
+
+ private:
+  enum class Look { kDone, kWait };
+
+  void on_record(const RawEvent& event);
+  void on_found(const RawEvent& event);
+  void on_moved(const RawEvent& event);
+  void on_gone(DirId dir, std::string_view name);
+  void on_attributes(const RawEvent& event);
+  void on_temporary(const RawEvent& event);
+
+  void consider(Waiting waiting);
+  Look look(Waiting& waiting);
+  Look look_at_temporary(Waiting& waiting);
+  Look wait_for_quiet(Waiting& waiting, const Stat& stat, Nanos quiet);
+  Look wait_again(Waiting& waiting);
+  Look decide(Waiting& waiting, const Stat& stat);
+  void announce(const Waiting& waiting, const Stat& stat, const Row* row, bool moved);
+  void remember(const Waiting& waiting, const Stat& stat, Row::State state, std::uint32_t tie);
+  bool forget_row(DirId dir, std::string_view name, std::string_view path);
+
+  Options options_;
+  const Filters& filters_;
+  FileTable table_;
+  mutable InProgress waiting_;
+  std::string path_;  ///< of the file that is being looked at
+  Nanos born_ = 0;    ///< wall clock of the first event
+
+  // Of the call in progress.
+  Now now_;
+  Files* files_ = nullptr;
+  Out* out_ = nullptr;
+};
+
+}  // namespace inotifier

@@ -1,0 +1,102 @@
+#include "process/in_progress.hpp"
+
+#include <algorithm>
+#include <functional>
+#include <utility>
+
+namespace inotifier {
+
+std::uint32_t InProgress::find_slot(DirId dir, std::string_view name) const {
+  return index_.find(NameIndex::hash(dir, name), [&](std::uint32_t slot) {
+    return slots_[slot].dir == dir && slots_[slot].name == name;
+  });
+}
+
+Waiting* InProgress::find(DirId dir, std::string_view name) {
+  const std::uint32_t slot = find_slot(dir, name);
+  return slot == NameIndex::kNone ? nullptr : &slots_[slot];
+}
+
+Waiting InProgress::take_slot(std::uint32_t slot) {
+  Waiting taken = std::exchange(slots_[slot], Waiting{});
+  index_.erase(NameIndex::hash(taken.dir, taken.name), slot);
+  free_.push_back(slot);
+  const auto count = in_directory_.find(taken.dir);
+  if (--count->second == 0) in_directory_.erase(count);
+  if (taken.undecided) --undecided_;
+  return taken;
+}
+
+Waiting InProgress::take(DirId dir, std::string_view name, bool& existed) {
+  const std::uint32_t slot = find_slot(dir, name);
+  existed = slot != NameIndex::kNone;
+  if (existed) return take_slot(slot);
+  Waiting made;
+  made.dir = dir;
+  made.name = name;
+  return made;
+}
+
+void InProgress::put(Waiting waiting) {
+  std::uint32_t slot;
+  if (free_.empty()) {
+    slot = static_cast<std::uint32_t>(slots_.size());
+    slots_.emplace_back();
+  } else {
+    slot = free_.back();
+    free_.pop_back();
+  }
+  const Nanos due = waiting.due;
+  if (waiting.undecided) ++undecided_;
+  ++in_directory_[waiting.dir];
+  slots_[slot] = std::move(waiting);
+  index_.insert(NameIndex::hash(slots_[slot].dir, slots_[slot].name), slot,
+                [this](std::uint32_t other) {
+                  return NameIndex::hash(slots_[other].dir, slots_[other].name);
+                });
+  if (due != kNever) add_timer(due, slot);
+}
+
+void InProgress::add_timer(Nanos due, std::uint32_t slot) {
+  // Most files are gone long before their timer (an hour for a temporary): do not keep those.
+  constexpr std::size_t kFewTimers = 1024;
+  const std::size_t live = slots_.size() - free_.size();
+  if (timers_.size() > 4 * live + kFewTimers) {
+    std::erase_if(timers_, [this](const Timer& timer) { return is_stale(timer); });
+    std::make_heap(timers_.begin(), timers_.end(), std::greater<>());
+  }
+  timers_.push_back({due, slot});
+  std::push_heap(timers_.begin(), timers_.end(), std::greater<>());
+}
+
+void InProgress::erase_directory(DirId dir) {
+  if (!in_directory_.contains(dir)) return;
+  for (std::uint32_t slot = 0; slot < slots_.size(); ++slot) {
+    if (slots_[slot].dir == dir) take_slot(slot);
+  }
+}
+
+/// A timer whose file was taken, or put again for another time, is of no use.
+void InProgress::drop_stale_timers() {
+  while (!timers_.empty() && is_stale(timers_.front())) {
+    std::pop_heap(timers_.begin(), timers_.end(), std::greater<>());
+    timers_.pop_back();
+  }
+}
+
+std::optional<Waiting> InProgress::take_due(Nanos now) {
+  drop_stale_timers();
+  if (timers_.empty() || timers_.front().due > now) return std::nullopt;
+  const std::uint32_t slot = timers_.front().slot;
+  std::pop_heap(timers_.begin(), timers_.end(), std::greater<>());
+  timers_.pop_back();
+  return take_slot(slot);
+}
+
+std::optional<Nanos> InProgress::deadline() {
+  drop_stale_timers();
+  if (timers_.empty()) return std::nullopt;
+  return timers_.front().due;
+}
+
+}  // namespace inotifier

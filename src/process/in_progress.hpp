@@ -1,0 +1,78 @@
+// The files of one watch that are being waited for: candidates and temporaries, by name and by the
+// time of their next look. Owned by a Completion.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "base/name_index.hpp"
+#include "inotifier/processor.hpp"
+
+namespace inotifier {
+
+struct Waiting {
+  DirId dir = kNoDir;
+  std::string name;
+  std::string from;        ///< earlier path; "" if none
+  Nanos due = 0;           ///< monotonic: when to look next
+  Nanos first_seen = 0;    ///< wall
+  Nanos waiting_since = 0; ///< monotonic
+  Nanos quiet_since = 0;   ///< monotonic: when `last` was first seen
+  std::optional<Stat> last;
+  Evidence evidence = Evidence::kScan;
+  Origin origin = Origin::kLive;
+  std::uint8_t tries = 0;
+  bool temporary = false;       ///< a file under a temporary name, kept for file.stalled
+  bool told = false;            ///< file.stalled was said
+  bool named = false;           ///< had a CLOSE_WRITE or MOVED_TO under this name
+  bool rewritten = false;       ///< a CLOSE_WRITE came that belongs to no announced version
+  bool via_temporary = false;   ///< lived under a temporary name
+  bool was_announced = false;   ///< under `from`, in this very version
+  bool settled = false;
+  bool undecided = false;       ///< found by a scan and not looked at to the end yet
+};
+
+class InProgress {
+ public:
+  static constexpr Nanos kNever = INT64_MAX;
+
+  /// To read, or to change anything but dir, name, due and undecided. Null if there is none; valid
+  /// until the next put().
+  Waiting* find(DirId dir, std::string_view name);
+  /// Takes one out; a default one with its name set if there was none.
+  Waiting take(DirId dir, std::string_view name, bool& existed);
+  void put(Waiting waiting);
+  void erase_directory(DirId dir);
+
+  /// Takes the one whose time has come, if any.
+  std::optional<Waiting> take_due(Nanos now);
+  std::optional<Nanos> deadline();
+  std::size_t undecided() const { return undecided_; }
+
+ private:
+  struct Timer {
+    Nanos due;
+    std::uint32_t slot;
+    bool operator>(const Timer& other) const { return due > other.due; }
+  };
+  std::uint32_t find_slot(DirId dir, std::string_view name) const;
+  Waiting take_slot(std::uint32_t slot);
+  bool is_stale(const Timer& timer) const {
+    return slots_[timer.slot].dir == kNoDir || slots_[timer.slot].due != timer.due;
+  }
+  void add_timer(Nanos due, std::uint32_t slot);
+  void drop_stale_timers();
+
+  std::vector<Waiting> slots_;
+  std::vector<std::uint32_t> free_;
+  NameIndex index_;
+  std::unordered_map<DirId, std::uint32_t> in_directory_;
+  std::vector<Timer> timers_;  ///< a heap, the soonest first; some are stale
+  std::size_t undecided_ = 0;
+};
+
+}  // namespace inotifier

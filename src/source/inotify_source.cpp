@@ -1,0 +1,122 @@
+#include "source/inotify_source.hpp"
+
+#include <fmt/core.h>
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <sys/inotify.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <utility>
+
+#include "base/error.hpp"
+
+namespace inotifier {
+namespace {
+
+// Holds about 2,000 records of usual names; read(2) gives as many as fit.
+constexpr std::size_t kReadBytes = 64 * 1024;
+
+}  // namespace
+
+class InotifySource::Instance final : public Notifier {
+ public:
+  Instance(std::size_t watch, UniqueFd fd) : watch_(watch), fd_(std::move(fd)) {}
+
+  int add_watch(int handle, std::uint32_t mask) override {
+    // By descriptor: what is watched is what was opened, whatever its name leads to by now. Records
+    // of files that have no name any more concern nobody.
+    const auto path = fmt::format("/proc/self/fd/{}", handle);
+    const int wd = inotify_add_watch(fd_.get(), path.c_str(), mask | IN_ONLYDIR | IN_EXCL_UNLINK);
+    return wd >= 0 ? wd : -errno;
+  }
+
+  void remove_watch(int wd) override { inotify_rm_watch(fd_.get(), wd); }
+
+  std::uint64_t queued_bytes() override {
+    const std::lock_guard lock(mutex_);
+    int waiting = 0;
+    if (ioctl(fd_.get(), FIONREAD, &waiting) != 0) waiting = 0;
+    return read_ + static_cast<std::uint64_t>(waiting);
+  }
+
+  /// Bytes read (0: nothing there, or an error).
+  std::size_t read(std::vector<std::byte>& bytes, std::uint64_t& position) {
+    const std::lock_guard lock(mutex_);
+    bytes.resize(kReadBytes);
+    const ssize_t got = ::read(fd_.get(), bytes.data(), bytes.size());
+    bytes.resize(got > 0 ? static_cast<std::size_t>(got) : 0);
+    position = read_;
+    read_ += bytes.size();
+    return bytes.size();
+  }
+
+  int fd() const { return fd_.get(); }
+  std::size_t watch() const { return watch_; }
+
+ private:
+  const std::size_t watch_;
+  UniqueFd fd_;
+  std::mutex mutex_;         ///< so that "read" and "still queued" are seen at one moment
+  std::uint64_t read_ = 0;
+};
+
+InotifySource::InotifySource(Mailbox& mailbox)
+    : mailbox_(mailbox), stop_(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {
+  if (!stop_) throw SetupError(describe("eventfd", "", errno) + ": raise the limit of open files");
+}
+
+InotifySource::~InotifySource() { stop(); }
+
+Notifier* InotifySource::add_instance(std::size_t watch, int& error) {
+  UniqueFd fd(inotify_init1(IN_NONBLOCK | IN_CLOEXEC));
+  if (!fd) {
+    error = errno;
+    return nullptr;
+  }
+  instances_.push_back(std::make_unique<Instance>(watch, std::move(fd)));
+  return instances_.back().get();
+}
+
+void InotifySource::start() {
+  reader_ = std::thread([this] { run(); });
+}
+
+void InotifySource::stop() {
+  if (!reader_.joinable()) return;
+  eventfd_write(stop_.get(), 1);
+  reader_.join();
+}
+
+void InotifySource::run() {
+  std::vector<pollfd> polled;
+  while (true) {
+    polled.assign({{stop_.get(), POLLIN, 0}, {mailbox_.room_fd(), POLLIN, 0}});
+    for (const auto& instance : instances_) {
+      const bool full = mailbox_.is_full(instance->watch());
+      polled.push_back({full ? -1 : instance->fd(), POLLIN, 0});
+    }
+    if (poll(polled.data(), polled.size(), -1) < 0) continue;  // EINTR
+    if (polled[0].revents != 0) return;
+    if (polled[1].revents != 0) {
+      eventfd_t value;
+      eventfd_read(mailbox_.room_fd(), &value);
+    }
+    for (std::size_t i = 0; i < instances_.size(); ++i) {
+      if (polled[i + 2].revents != 0) drain(*instances_[i]);
+    }
+  }
+}
+
+void InotifySource::drain(Instance& instance) {
+  while (!mailbox_.is_full(instance.watch())) {
+    Mailbox::Chunk chunk = mailbox_.fresh();
+    chunk.watch = instance.watch();
+    if (instance.read(chunk.bytes, chunk.position) == 0) return;
+    mailbox_.push(std::move(chunk));
+  }
+}
+
+}  // namespace inotifier

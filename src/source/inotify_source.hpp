@@ -1,0 +1,43 @@
+// The inotify instances, one per watch, and the thread that keeps their queues empty: it reads to
+// EAGAIN and pushes bytes, nothing else. Made and stopped by its owner; add_watch and its like are
+// called by the pipeline thread.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <memory>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "base/mailbox.hpp"
+#include "base/unique_fd.hpp"
+#include "source/fs.hpp"
+
+namespace inotifier {
+
+class InotifySource {
+ public:
+  explicit InotifySource(Mailbox& mailbox);
+  ~InotifySource();
+  InotifySource(const InotifySource&) = delete;
+  InotifySource& operator=(const InotifySource&) = delete;
+
+  /// Before start(). Null, with the errno in `error`, if there are no instances left (EMFILE).
+  Notifier* add_instance(std::size_t watch, int& error);
+  void start();
+  /// Ends the thread; what the queues still hold stays there.
+  void stop();
+
+ private:
+  class Instance;
+  void run();
+  void drain(Instance& instance);
+
+  Mailbox& mailbox_;
+  std::vector<std::unique_ptr<Instance>> instances_;
+  UniqueFd stop_;
+  std::thread reader_;
+};
+
+}  // namespace inotifier
