@@ -32,6 +32,9 @@ constexpr std::string_view kTcp = "tcp://";
 /// Far above any event; a peer that claims more is cut off before it costs memory.
 constexpr std::int64_t kMaxMessage = 64 << 20;
 
+/// ZeroMQ tries one address only, and with its option on that of "localhost" can be ::1.
+bool wants_ipv6(std::string_view endpoint) { return endpoint.find('[') != std::string_view::npos; }
+
 int milliseconds_until(Clock::time_point deadline) {
   const auto left = std::chrono::ceil<milliseconds>(deadline - Clock::now()).count();
   return static_cast<int>(std::clamp<std::int64_t>(left, 0, 3'600'000));
@@ -98,6 +101,7 @@ int connect_tcp(const std::string& endpoint, std::string_view address, Clock::ti
   const std::string port(address.substr(colon + 1));
   if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
   addrinfo hints{};
+  hints.ai_family = wants_ipv6(address) ? AF_INET6 : AF_INET;  // as ZeroMQ does
   hints.ai_socktype = SOCK_STREAM;
   addrinfo* found = nullptr;
   if (const int error = ::getaddrinfo(host.c_str(), port.c_str(), &hints, &found); error != 0) {
@@ -114,21 +118,19 @@ int connect_tcp(const std::string& endpoint, std::string_view address, Clock::ti
 
 /// The security mechanism a ZeroMQ peer asks for ("NULL", "CURVE"); "" if it is none.
 std::string greeted_mechanism(int fd, Clock::time_point deadline) {
-  // ZMTP 3.1, "greeting": signature, version, mechanism in 20 bytes, as-server, filler.
-  std::string ours(64, '\0');
-  ours[0] = '\xff';
-  ours[9] = '\x7f';
-  ours[10] = '\x03';
-  ours.replace(12, 4, "NULL");
-  if (::send(fd, ours.data(), ours.size(), MSG_NOSIGNAL) < 0) return {};
+  // ZMTP 3.1, "greeting": signature (10 bytes), version (2), mechanism (20), as-server, filler; 64
+  // in all. Who has not heard our mechanism yet cannot hang up over it before telling its own.
+  constexpr std::size_t kGreeting = 64;
+  constexpr std::string_view kOurs("\xff\0\0\0\0\0\0\0\0\x7f\x03\x00", 12);
+  if (::send(fd, kOurs.data(), kOurs.size(), MSG_NOSIGNAL) < 0) return {};
   std::string theirs;
-  while (theirs.size() < ours.size() && ready(fd, POLLIN, deadline)) {
-    std::array<char, 64> part{};
-    const ssize_t got = ::recv(fd, part.data(), ours.size() - theirs.size(), 0);
+  while (theirs.size() < kGreeting && ready(fd, POLLIN, deadline)) {
+    std::array<char, kGreeting> part{};
+    const ssize_t got = ::recv(fd, part.data(), kGreeting - theirs.size(), 0);
     if (got <= 0) break;
     theirs.append(part.data(), static_cast<std::size_t>(got));
   }
-  if (theirs.size() < ours.size() || theirs[0] != '\xff' || theirs[9] != '\x7f') return {};
+  if (theirs.size() < kGreeting || theirs[0] != '\xff' || theirs[9] != '\x7f') return {};
   const std::string mechanism = theirs.substr(12, 20);
   return mechanism.substr(0, mechanism.find('\0'));
 }
@@ -266,7 +268,7 @@ struct Subscriber::Impl {
     socket.set(zmq::sockopt::linger, 0);
     socket.set(zmq::sockopt::rcvhwm, 100'000);
     socket.set(zmq::sockopt::maxmsgsize, kMaxMessage);
-    socket.set(zmq::sockopt::ipv6, 1);
+    socket.set(zmq::sockopt::ipv6, wants_ipv6(options.endpoint));
     socket.set(zmq::sockopt::reconnect_ivl, 100);
     socket.set(zmq::sockopt::reconnect_ivl_max, 1000);
     if (std::string_view(options.endpoint).starts_with(kTcp)) {

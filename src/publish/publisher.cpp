@@ -4,6 +4,7 @@
 #include <fmt/core.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <filesystem>
@@ -94,17 +95,30 @@ std::string_view remedy(int error) {
 
 struct Publisher::Impl {
   std::vector<UniqueFd> locks;  // let go after the sockets are
+  std::vector<std::string> paths;
   zmq::context_t context{1};
   zmq::socket_t socket{context, zmq::socket_type::pub};
   std::vector<std::string> endpoints;
 
+  Impl() = default;
+  Impl(const Impl&) = delete;
+  Impl& operator=(const Impl&) = delete;
+  ~Impl() {
+    socket.close();
+    for (const std::string& path : paths) ::unlink(path.c_str());
+  }
+
   void bind(const std::string& endpoint) {
-    if (const std::string path = ipc_path(endpoint); !path.empty()) {
+    const std::string path = ipc_path(endpoint);
+    if (!path.empty()) {
       make_directory_of(path);
       locks.push_back(lock(path));
+      paths.push_back(path);
     }
     try {
       const SocketMode mode;
+      // With it a bound 127.0.0.1 would be told as [::ffff:127.0.0.1], which few clients can reach.
+      socket.set(zmq::sockopt::ipv6, endpoint.find('[') != std::string::npos);
       socket.bind(endpoint);
     } catch (const zmq::error_t& error) {
       throw SetupError(fmt::format("bind {}: {}: {}", endpoint, error.what(), remedy(error.num())));
@@ -125,7 +139,6 @@ Publisher::Publisher(const std::vector<std::string>& endpoints, int high_water_m
   zmq::socket_t& socket = impl_->socket;
   socket.set(zmq::sockopt::sndhwm, high_water_mark);
   socket.set(zmq::sockopt::linger, 1000);  // at the end: what is queued may still leave
-  socket.set(zmq::sockopt::ipv6, 1);
   // What a subscriber sends is its subscriptions; a topic has 64 + 64 bytes at most.
   socket.set(zmq::sockopt::maxmsgsize, std::int64_t{4096});
   // A subscriber that vanished without a word is let go, and with it what is queued for it.
