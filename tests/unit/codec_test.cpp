@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 #include <sys/stat.h>
 
+#include <chrono>
 #include <limits>
 
 #include "inotifier/wire.hpp"
@@ -364,4 +365,22 @@ TEST_CASE("a heartbeat says where every topic stands") {
                          {"last", Value::Map{{"file.completed/incoming/", "00000000000000000007"},
                                              {"watch.ready/incoming/", "00000000000000000005"}}}}));
   CHECK(decode_value(encode_heartbeat("s", "v", 0, {})).find("last")->map()->empty());
+}
+
+// unit_tests -ns -tc="rate of encode_report"
+TEST_CASE("rate of encode_report" * doctest::skip()) {
+  const Report report =
+      completed("2026/11/22/1.2.840.113619.2.55.3.604688119.971.1448954400.467.dcm");
+  Envelope with = envelope();
+  std::string bytes;
+  std::size_t sum = 0;
+  constexpr int kRounds = 2'000'000;
+  const auto start = std::chrono::steady_clock::now();
+  for (int i = 0; i < kRounds; ++i) {
+    ++with.position;
+    encode_report(report, with, bytes);
+    sum += bytes.size();
+  }
+  const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
+  MESSAGE((kRounds / took.count()), " events/s of ", (sum / kRounds), " bytes");
 }
