@@ -24,6 +24,7 @@
 #include <vector>
 
 #include "config/config.hpp"
+#include "inotifier/event.hpp"
 
 namespace inotifier {
 
@@ -67,6 +68,8 @@ Config parse_config(std::string_view text, const std::string& name, const Enviro
 /// The effective configuration as TOML that load_config reads back to the same Config. (Bytes that
 /// are no UTF-8 cannot be written in TOML; a path with such becomes readable, not the same.)
 std::string to_toml(const Config& config);
+/// The same as a map of sections; "watch" is a list. For JSON.
+Value to_value(const Config& config);
 
 /// "250ms", "2s", "1.5h", "1h30m", "7d" -> nanoseconds; "0" needs no unit. Nothing if it is no
 /// duration, is negative, or is longer than 292 years.

@@ -7,6 +7,39 @@
 namespace inotifier {
 namespace {
 
+Value list(const std::vector<std::string>& texts) {
+  return Value::Array(texts.begin(), texts.end());
+}
+
+template <typename Choices, typename E>
+std::string chosen(const Choices& choices, E value) {
+  for (const auto& [name, candidate] : choices) {
+    if (candidate == value) return std::string(name);
+  }
+  return {};
+}
+
+Value to_value(const WatchConfig& watch) {
+  using namespace config;
+  return Value::Map{{"name", watch.name},
+                    {"path", watch.path},
+                    {"processor", watch.processor},
+                    {"recursive", watch.recursive},
+                    {"events", list(watch.events)},
+                    {"include", list(watch.include)},
+                    {"exclude", list(watch.exclude)},
+                    {"temporary", list(watch.temporary)},
+                    {"existing", chosen(kExisting, watch.existing)},
+                    {"backend", chosen(kBackends, watch.backend)},
+                    {"poll_interval", duration_text(watch.poll_interval)},
+                    {"settle", duration_text(watch.settle)},
+                    {"writer_check", chosen(kWriterChecks, watch.writer_check)},
+                    {"require_lease", watch.require_lease},
+                    {"stalled_after", duration_text(watch.stalled_after)},
+                    {"min_size", watch.min_size},
+                    {"renamed", chosen(kRenamed, watch.renamed)}};
+}
+
 /// A basic string of TOML.
 std::string quoted(std::string_view text) {
   std::string out = "\"";
@@ -23,62 +56,52 @@ std::string quoted(std::string_view text) {
   return out + '"';
 }
 
-std::string list(const std::vector<std::string>& texts) {
+/// What to_value() makes of a key: text, number, true or false, or a list of these.
+std::string toml_of(const Value& value) {
+  if (const auto* text = value.text()) return quoted(*text);
+  if (const auto* number = value.integer()) return fmt::format("{}", *number);
+  if (const auto* flag = std::get_if<bool>(&value.v)) return *flag ? "true" : "false";
   std::string out = "[";
-  for (const auto& text : texts) {
-    if (out.size() > 1) out += ", ";
-    out += quoted(text);
+  if (const auto* array = value.array()) {
+    for (const auto& element : *array) {
+      if (out.size() > 1) out += ", ";
+      out += toml_of(element);
+    }
   }
   return out + ']';
 }
 
-std::string duration(std::int64_t nanos) { return quoted(duration_text(nanos)); }
-
-template <typename Choices, typename E>
-std::string chosen(const Choices& choices, E value) {
-  for (const auto& [name, candidate] : choices) {
-    if (candidate == value) return quoted(name);
+void print(std::string& out, std::string_view heading, const Value& table) {
+  if (!out.empty()) out += '\n';
+  out += fmt::format("{}\n", heading);
+  for (const auto& [key, value] : *table.map()) {
+    out += fmt::format("{} = {}\n", key, toml_of(value));
   }
-  return "\"\"";
-}
-
-void print(std::string& out, std::string_view key, std::string_view value) {
-  out += fmt::format("{} = {}\n", key, value);
 }
 
 }  // namespace
 
+Value to_value(const Config& config) {
+  Value::Array watches;
+  for (const auto& watch : config.watches) watches.push_back(to_value(watch));
+  return Value::Map{{"daemon", Value::Map{{"name", config.daemon_name}}},
+                    {"publish", Value::Map{{"endpoint", list(config.publish.endpoints)},
+                                           {"high_water_mark", config.publish.high_water_mark},
+                                           {"heartbeat", duration_text(config.publish.heartbeat)}}},
+                    {"log", Value::Map{{"level", config.log.level},
+                                       {"format", chosen(config::kFormats, config.log.format)}}},
+                    {"watch", std::move(watches)}};
+}
+
 std::string to_toml(const Config& config) {
-  using namespace config;
-  std::string out = "[daemon]\n";
-  print(out, "name", quoted(config.daemon_name));
-  const auto& endpoints = config.publish.endpoints;
-  out += "\n[publish]\n";
-  print(out, "endpoint", endpoints.size() == 1 ? quoted(endpoints[0]) : list(endpoints));
-  print(out, "high_water_mark", fmt::format("{}", config.publish.high_water_mark));
-  print(out, "heartbeat", duration(config.publish.heartbeat));
-  out += "\n[log]\n";
-  print(out, "level", quoted(config.log.level));
-  print(out, "format", chosen(kFormats, config.log.format));
-  for (const auto& watch : config.watches) {
-    out += "\n[[watch]]\n";
-    print(out, "name", quoted(watch.name));
-    print(out, "path", quoted(watch.path));
-    print(out, "processor", quoted(watch.processor));
-    print(out, "recursive", watch.recursive ? "true" : "false");
-    print(out, "events", list(watch.events));
-    print(out, "include", list(watch.include));
-    print(out, "exclude", list(watch.exclude));
-    print(out, "temporary", list(watch.temporary));
-    print(out, "existing", chosen(kExisting, watch.existing));
-    print(out, "backend", chosen(kBackends, watch.backend));
-    print(out, "poll_interval", duration(watch.poll_interval));
-    print(out, "settle", duration(watch.settle));
-    print(out, "writer_check", chosen(kWriterChecks, watch.writer_check));
-    print(out, "require_lease", watch.require_lease ? "true" : "false");
-    print(out, "stalled_after", duration(watch.stalled_after));
-    print(out, "min_size", fmt::format("{}", watch.min_size));
-    print(out, "renamed", chosen(kRenamed, watch.renamed));
+  const auto root = to_value(config);
+  std::string out;
+  for (const auto& [name, section] : *root.map()) {
+    if (const auto* tables = section.array()) {
+      for (const auto& table : *tables) print(out, fmt::format("[[{}]]", name), table);
+    } else {
+      print(out, fmt::format("[{}]", name), section);
+    }
   }
   return out;
 }
