@@ -1,0 +1,46 @@
+// What `check` finds out about one watch before anybody starts it: a walk through its tree that
+// changes nothing. One thread.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "config/config.hpp"
+#include "source/fs.hpp"
+
+namespace inotifier {
+
+struct Survey {
+  /// errno of opening the root; 0 if it could be opened and listed. Nothing else holds otherwise.
+  int error = 0;
+  FsTraits traits;                         ///< of the root
+  std::map<std::string, FsTraits> others;  ///< of file systems mounted below, by path
+
+  std::int64_t directories = 0;  ///< that need a watch each, the root included
+  std::int64_t files = 0;        ///< regular ones, admitted or not
+  std::int64_t admitted = 0;     ///< that a first start would announce
+  std::int64_t temporary = 0;    ///< that look unfinished
+  std::int64_t unreadable = 0;   ///< directories that could not be listed
+  std::string first_unreadable;  ///< relative path
+  int unreadable_error = 0;
+
+  /// Whether the kernel gave a read lease on a file of this owner.
+  struct Trial {
+    std::uint32_t uid = 0;
+    std::string path;  ///< relative
+    Files::Writer result = Files::Writer::kGone;
+    int error = 0;  ///< errno if the result is kUnknown
+  };
+  std::vector<Trial> trials;  ///< one for each owner of files, a few at most
+  /// Relative paths of directories whose names say that workers put away there what is done.
+  std::vector<std::string> set_aside;
+};
+
+Survey survey(const WatchConfig& watch, Fs& fs);
+
+/// errno in words.
+std::string error_text(int error);
+
+}  // namespace inotifier
