@@ -1,0 +1,410 @@
+#!/usr/bin/env python3
+"""Measures the daemon side by side with its peers and prints Markdown tables.
+
+bench.py [--binary PATH] [--writer PATH] [--directory DIR] [tree] [receiver] [latency] [throughput]
+[publish]; without a name all of them. A peer that is not installed is left out.
+"""
+
+import argparse
+import os
+import pathlib
+import re
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent / "e2e"))
+sys.dont_write_bytecode = True
+
+parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+parser.add_argument("--binary")
+parser.add_argument("--writer")
+parser.add_argument("--directory", default=tempfile.gettempdir(), help="on the disk to measure")
+parser.add_argument("names", nargs="*")
+arguments = parser.parse_args()
+for variable, value in (("INOTIFIER", arguments.binary), ("INOTIFIER_WRITER", arguments.writer)):
+    if value:
+        os.environ[variable] = os.path.abspath(value)
+
+import harness  # noqa: E402  (reads the environment)
+import zmq  # noqa: E402
+
+
+def table(title, head, rows):
+    print(f"\n{title}\n")
+    print("| " + " | ".join(head) + " |")
+    print("|" + "|".join("---" if i == 0 else "--:" for i in range(len(head))) + "|")
+    for row in rows:
+        print("| " + " | ".join(str(cell) for cell in row) + " |", flush=True)
+
+
+class Work:
+    """A directory with `in` and `out`, removed at the end."""
+
+    def __init__(self, base):
+        self.path = pathlib.Path(tempfile.mkdtemp(prefix="inotifier-bench-", dir=base))
+        self.root = self.path / "in"
+        self.root.mkdir()
+        (self.path / "out").mkdir()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        subprocess.run(["rm", "-rf", "--", str(self.path)], check=True)
+
+    def fresh(self):
+        subprocess.run(["rm", "-rf", "--", str(self.root)], check=True)
+        self.root.mkdir()
+
+
+def start_daemon(work, **watch):
+    daemon = harness.Daemon(
+        work.path,
+        [{"name": "in", "path": work.root, **watch}],
+        publish={
+            "endpoint": f"ipc://{work.path}/daemon.sock",
+            "heartbeat": "100ms",
+            "high_water_mark": 2000000,
+        },
+        log={"level": "warning"},
+    )
+    return daemon
+
+
+def stop_daemon(daemon):
+    daemon.stop(30)
+    daemon.collector.stop()
+
+
+def resident(pid):
+    text = pathlib.Path(f"/proc/{pid}/status").read_text()
+    return int(re.search(r"VmRSS:\s+(\d+) kB", text)[1]) / 1024
+
+
+# --- a large tree
+
+
+def peer_inotifywait_tree(root):
+    begin = time.monotonic()
+    process = subprocess.Popen(
+        ["inotifywait", "-m", "-r", "-e", "close_write,moved_to,create", str(root)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    for line in process.stderr:
+        if "Watches established" in line:
+            break
+    seconds = time.monotonic() - begin
+    memory = resident(process.pid)
+    process.kill()
+    process.wait()
+    return seconds, memory
+
+
+def daemon_tree(work, existing):
+    daemon = start_daemon(work, existing=existing)
+    begin = time.monotonic()
+    daemon.start(ready=False)
+    message = daemon.collector.wait("watch.ready", timeout=300)[0]
+    seconds = message.mono / 1e9 - begin
+    scanned = daemon.collector.wait("watch.scanned", timeout=300)[0].mono / 1e9 - begin
+    memory = resident(daemon.process.pid)
+    stop_daemon(daemon)
+    return seconds, scanned, memory
+
+
+def bench_tree():
+    with Work(arguments.directory) as work:
+        for i in range(100):
+            (work.root / f"t{i}").mkdir()
+            harness.write("bulk", 3000, 499, work.root / f"t{i}", "--bytes", 0)
+        rows = []
+        base = None
+        if shutil.which("inotifywait"):
+            peer_inotifywait_tree(work.root)  # fills the cache
+            runs = [peer_inotifywait_tree(work.root) for _ in range(3)]
+            base = min(r[0] for r in runs)
+            rows.append(("`inotifywait -m -r`", f"{base:.2f} s", "1.00", "–", f"{runs[0][1]:.0f} MB"))
+        for existing in ("ignore", "announce"):
+            runs = [daemon_tree(work, existing) for _ in range(3)]
+            seconds = min(r[0] for r in runs)
+            rows.append(
+                (
+                    f"`inotifier run`, existing = {existing}",
+                    f"{seconds:.2f} s",
+                    f"{seconds / base:.2f}" if base else "–",
+                    f"{min(r[1] for r in runs):.2f} s",
+                    f"{max(r[2] for r in runs):.0f} MB",
+                )
+            )
+    table(
+        "50,000 directories, 300,000 files",
+        ("", "watched after", "ratio", "all files decided after", "memory"),
+        rows,
+    )
+
+
+# --- the nested receiver
+
+WATCHDOG = """
+import sys, time
+from watchdog.observers import Observer
+from watchdog.events import FileSystemEventHandler
+class Handler(FileSystemEventHandler):
+    def on_any_event(self, event):
+        print(getattr(event, "dest_path", "") or event.src_path, flush=True)
+observer = Observer()
+observer.schedule(Handler(), sys.argv[1], recursive=True)
+observer.start()
+print("ready", flush=True)
+while True:
+    time.sleep(1)
+"""
+
+PYINOTIFY = """
+import sys, pyinotify
+manager = pyinotify.WatchManager()
+class Handler(pyinotify.ProcessEvent):
+    def process_default(self, event):
+        print(event.pathname, flush=True)
+notifier = pyinotify.Notifier(manager, Handler())
+mask = pyinotify.IN_CREATE | pyinotify.IN_CLOSE_WRITE | pyinotify.IN_MOVED_TO
+manager.add_watch(sys.argv[1], mask, rec=True, auto_add=True)
+print("ready", flush=True)
+notifier.loop()
+"""
+
+
+class Peer:
+    """A program that prints paths, and its output."""
+
+    def __init__(self, argv, ready):
+        self.process = subprocess.Popen(
+            argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
+        )
+        self.lines = []
+        self.last = time.monotonic()
+        for line in self.process.stdout:
+            if ready in line:
+                break
+        self.thread = threading.Thread(target=self._read, daemon=True)
+        self.thread.start()
+
+    def _read(self):
+        for line in self.process.stdout:
+            self.lines.append(line.rstrip("\n"))
+            self.last = time.monotonic()
+
+    def quiet(self):
+        """When nothing has come for two seconds."""
+        self.last = time.monotonic()
+        harness.wait_for(lambda: time.monotonic() - self.last > 2, 60, "quiet")
+        self.process.kill()
+        self.process.wait()
+        self.thread.join()
+        return self.lines
+
+
+def bench_receiver(count=2000):
+    peers = []
+    if shutil.which("inotifywait"):
+        events = "create,close_write,moved_to"
+        words = ["inotifywait", "-m", "-r", "-e", events, "--format", "%w%f"]
+        peers.append(("inotifywait", words, "Watches established"))
+    for name, script in (("watchdog", WATCHDOG), ("pyinotify", PYINOTIFY)):
+        if subprocess.run(["/usr/bin/python3", "-c", f"import {name}"], stderr=subprocess.DEVNULL).returncode == 0:
+            peers.append((name, ["/usr/bin/python3", "-c", script], "ready"))
+    rows = []
+    with Work(arguments.directory) as work:
+        for name, words, ready in peers:
+            peer = Peer([*words, str(work.root)], ready)
+            harness.write("nested-receiver", count, work.root)
+            finals = [line for line in peer.quiet() if re.search(r"/s/\d+$", line)]
+            rows.append((name, len(set(finals)), len(finals) - len(set(finals)), "–"))
+            work.fresh()
+        daemon = start_daemon(work).start()
+        records = harness.write("nested-receiver", count, work.root)
+        daemon.collector.wait(count=count, timeout=60)
+        daemon.sentinel()
+        announced = daemon.announced()
+        finals = {p: n for p, n in announced.items() if re.search(rb"/s/\d+$", p)}
+        early = 0
+        try:
+            harness.assert_not_early(daemon.collector.of(), records)
+        except AssertionError:
+            early = "some"
+        rows.append(("inotifier", len(finals), sum(finals.values()) - len(finals), early))
+        stop_daemon(daemon)
+    table(
+        f"{count:,} × {{write `N.part`; mkdir `p`, `p/s`; rename to `p/s/N`}}, without a pause",
+        ("", "final names reported", "reported twice", "before the rename"),
+        rows,
+    )
+
+
+# --- latency
+
+
+def percentile(values, p):
+    values = sorted(values)
+    return values[min(len(values) - 1, int(len(values) * p))]
+
+
+def bench_latency(count=500):
+    rows = []
+    for name, base in (("disk", arguments.directory), ("tmpfs", "/dev/shm")):
+        for size, label in ((4096, "4 kB"), (1 << 20, "1 MB")):
+            with Work(base) as work:
+                daemon = start_daemon(work).start()
+                records = harness.write("paced", count, work.root, "--bytes", size, "--pause", 5)
+                messages = daemon.collector.wait(count=count, timeout=60)
+                ends = harness.finished(records)
+                waits = [
+                    (m.mono - ends[harness.path_of(m.event)]["mono"]) / 1e6 for m in messages
+                ]
+                rows.append(
+                    (
+                        f"new files of {label}, {name}",
+                        f"{statistics.median(waits):.2f} ms",
+                        f"{percentile(waits, 0.99):.2f} ms",
+                        f"{max(waits):.2f} ms",
+                    )
+                )
+                waits = []
+                for i in range(100):
+                    path = work.root / f"rewritten{i % 10}"
+                    records = harness.write("rewrite-loop", 1, path, "--bytes", size)
+                    message = daemon.collector.wait(path=path, count=i // 10 + 1)[-1]
+                    end = harness.finished(records)[os.fsencode(path)]
+                    waits.append((message.mono - end["mono"]) / 1e6)
+                rows.append(
+                    (
+                        f"rewritten files of {label}, {name}",
+                        f"{statistics.median(waits):.2f} ms",
+                        f"{percentile(waits, 0.99):.2f} ms",
+                        f"{max(waits):.2f} ms",
+                    )
+                )
+                stop_daemon(daemon)
+    table("From the last close to the event's arrival", ("", "median", "99 %", "worst"), rows)
+
+
+# --- throughput
+
+
+class Counter(threading.Thread):
+    """Counts the messages of a topic without decoding them."""
+
+    def __init__(self, endpoint, topic):
+        super().__init__(daemon=True)
+        self.count, self.first, self.last, self.ended = 0, 0.0, 0.0, False
+        self.ctx = zmq.Context()
+        self.socket = self.ctx.socket(zmq.SUB)
+        self.socket.set(zmq.RCVHWM, 0)
+        self.socket.set(zmq.LINGER, 0)
+        self.socket.set(zmq.SUBSCRIBE, topic)
+        self.socket.set(zmq.SUBSCRIBE, b"heartbeat/")
+        self.socket.connect(endpoint)
+        self.joined = threading.Event()
+        self.start()
+
+    def run(self):
+        while not self.ended:
+            if not self.socket.poll(50):
+                continue
+            while True:
+                try:
+                    frames = self.socket.recv_multipart(zmq.NOBLOCK)
+                except zmq.Again:
+                    break
+                if frames[0] == b"heartbeat/":
+                    self.joined.set()
+                    continue
+                self.last = time.monotonic()
+                if self.count == 0:
+                    self.first = self.last
+                self.count += 1
+        self.socket.close()
+        self.ctx.term()
+
+    def stop(self):
+        self.ended = True
+        self.join()
+
+
+def bench_throughput(count=50000):
+    rows = []
+    for name, base in (("disk", arguments.directory), ("tmpfs", "/dev/shm")):
+        with Work(base) as work:
+            daemon = start_daemon(work).start()
+            counter = Counter(daemon.endpoint, b"file.completed/")
+            counter.joined.wait(10)
+            begin = time.monotonic()
+            harness.write("bulk", count, 500, work.root, "--bytes", 1000)
+            written = time.monotonic() - begin
+            harness.wait_for(lambda: counter.count >= count, 120, f"{count} events")
+            seconds = counter.last - begin
+            counter.stop()
+            stop_daemon(daemon)
+            rows.append(
+                (
+                    f"{count:,} files of 1 kB in 500 new directories, {name}",
+                    f"{count / written:,.0f} /s",
+                    f"{count / seconds:,.0f} /s",
+                )
+            )
+    table("Files per second, one writer without a pause", ("", "written", "announced"), rows)
+
+
+def bench_publish(count=100000):
+    rows = []
+    for name, base in (("disk", arguments.directory), ("tmpfs", "/dev/shm")):
+        with Work(base) as work:
+            tree = work.path / "out" / "tree"
+            tree.mkdir()
+            harness.write("bulk", count, 100, tree, "--bytes", 1)
+            daemon = start_daemon(work).start()
+            daemon.collector.stop()  # leaves the processor to the daemon and one counter
+            counter = Counter(daemon.endpoint, b"file.completed/")
+            counter.joined.wait(10)
+            begin = time.monotonic()
+            tree.rename(work.root / "tree")
+            harness.wait_for(lambda: counter.count >= count, 120, f"{count} events")
+            seconds = counter.last - begin
+            counter.stop()
+            daemon.stop(30)
+            rows.append((f"{count:,} files, {name}", f"{seconds:.2f} s", f"{count / seconds:,.0f} /s"))
+    table(
+        "A tree that is moved in: listed, each file checked for writers, published, received",
+        ("", "time", "events"),
+        rows,
+    )
+
+
+BENCHES = {
+    "tree": bench_tree,
+    "receiver": bench_receiver,
+    "latency": bench_latency,
+    "throughput": bench_throughput,
+    "publish": bench_publish,
+}
+
+
+def main():
+    unknown = [name for name in arguments.names if name not in BENCHES]
+    if unknown:
+        parser.error(f"no such bench: {', '.join(unknown)}; there are {', '.join(BENCHES)}")
+    kernel = os.uname().release
+    print(f"Linux {kernel}, {os.cpu_count()} processors", flush=True)
+    for name in arguments.names or BENCHES:
+        BENCHES[name]()
+
+
+main()
