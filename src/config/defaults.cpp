@@ -34,15 +34,15 @@ const std::vector<std::string> kDefaultTemporary{"*.part",       "*.partial", "*
 const std::vector<std::string> kDefaultExclude{".*", "*~"};
 
 const std::vector<std::string>& known_event_types() {
-  static const std::vector<std::string> types =
+  static const std::vector<std::string> kTypes =
       std::vector<std::string>{"file.completed", "file.moved", "file.removed", "file.stalled"} +
       kWatchTypes + kRawTypes;
-  return types;
+  return kTypes;
 }
 
 const std::vector<std::string>& known_processors() {
-  static const std::vector<std::string> processors{"completed", "create-via-chunks", "all-events"};
-  return processors;
+  static const std::vector<std::string> kProcessors{"completed", "create-via-chunks", "all-events"};
+  return kProcessors;
 }
 
 std::vector<std::string> default_events(const std::string& processor) {
