@@ -112,7 +112,21 @@ void pack_path(Packer& packer, std::string_view root, std::string_view path, boo
   packer.pack_str_body(path.data(), length_of(path.size()));
 }
 
-void pack_facts(Packer& packer, const FileFacts& facts) {
+/// Of a file that is gone there was nobody to ask: lstat(2) never gives mode 0.
+bool has_mode(const FileFacts& facts) { return facts.stat.mode != 0; }
+
+/// Evidence is why a file is complete. One that is gone, or stalled, is not.
+bool has_evidence(const Report& report) {
+  return report.type != "file.removed" && report.type != "file.stalled";
+}
+
+std::size_t count_facts(const Report& report) {
+  return 6U + (has_mode(*report.file) ? 3U : 0U) + (has_evidence(report) ? 1U : 0U) +
+         (report.file->from.empty() ? 0U : 1U);
+}
+
+void pack_facts(Packer& packer, const Report& report) {
+  const FileFacts& facts = *report.file;
   pack_text(packer, "size");
   packer.pack_int64(facts.stat.size);
   pack_text(packer, "mtime");
@@ -126,14 +140,18 @@ void pack_facts(Packer& packer, const FileFacts& facts) {
     inode /= 10;
   } while (inode != 0);
   pack_text(packer, {first, static_cast<std::size_t>(digits.data() + digits.size() - first)});
-  pack_text(packer, "mode");
-  packer.pack_uint32(facts.stat.mode);
-  pack_text(packer, "uid");
-  packer.pack_uint32(facts.stat.uid);
-  pack_text(packer, "gid");
-  packer.pack_uint32(facts.stat.gid);
-  pack_text(packer, "evidence");
-  pack_text(packer, name_of(facts.evidence));
+  if (has_mode(facts)) {
+    pack_text(packer, "mode");
+    packer.pack_uint32(facts.stat.mode);
+    pack_text(packer, "uid");
+    packer.pack_uint32(facts.stat.uid);
+    pack_text(packer, "gid");
+    packer.pack_uint32(facts.stat.gid);
+  }
+  if (has_evidence(report)) {
+    pack_text(packer, "evidence");
+    pack_text(packer, name_of(facts.evidence));
+  }
   pack_text(packer, "origin");
   pack_text(packer, name_of(facts.origin));
   if (!facts.from.empty()) {
@@ -337,7 +355,7 @@ void encode_report(const Report& report, const Envelope& envelope, std::string& 
   const bool utf8 = is_utf8(envelope.root) && is_utf8(report.path);
   std::size_t keys = 2 + report.data.size();
   if (has_path) keys += utf8 ? 1U : 2U;
-  if (report.file) keys += report.file->from.empty() ? 10U : 11U;
+  if (report.file) keys += count_facts(report);
   pack_text(packer, "data");
   packer.pack_map(length_of(keys));
   pack_text(packer, "watch");
@@ -352,7 +370,7 @@ void encode_report(const Report& report, const Envelope& envelope, std::string& 
       ValuePacker{packer}(Value::Bytes{join(envelope.root, report.path)});
     }
   }
-  if (report.file) pack_facts(packer, *report.file);
+  if (report.file) pack_facts(packer, report);
   for (const auto& [key, value] : report.data) {
     pack_bytes_as_text(packer, key);
     pack_value(packer, value);

@@ -133,6 +133,19 @@ TEST_CASE("what there is nothing to say of is left out") {
   CHECK(sent(report, envelope()).find("data")->map()->size() == 13);
 }
 
+TEST_CASE("a file that is gone or stalled has no evidence, one that is gone no mode") {
+  Report report = completed();
+  report.type = "file.stalled";
+  Value data = *sent(report, envelope()).find("data");
+  CHECK(data.find("evidence") == nullptr);
+  CHECK(integer_at(data, "uid") == 1000);
+  report.type = "file.removed";
+  report.file->stat.mode = 0;
+  data = *sent(report, envelope()).find("data");
+  CHECK(keys_of(data) == std::vector<std::string>{"watch", "root", "path", "size", "mtime", "inode",
+                                                  "origin", "from", "first_seen", "rewritten"});
+}
+
 TEST_CASE("further data of a report follows, in its order") {
   Report report = completed();
   report.data = {{"digest", "abc"}, {"members", Value::Array{1, 2}}};
