@@ -321,7 +321,9 @@ std::string FakeFs::mounts_below(const std::string& path) {
   std::string lines;
   for (const auto& [point, dentry] : mounts_) {
     if (point != path && !point.starts_with(path + '/')) continue;
-    lines += point + ' ' + std::to_string(dentry->inode->dev) + '\n';
+    lines += std::to_string(dentry->inode->dev) + ' ';
+    if (point != path) lines += point.substr(path.size() + 1);
+    lines += '\n';
   }
   return lines;
 }

@@ -1,0 +1,190 @@
+#include "support/fake_world.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <stdexcept>
+#include <utility>
+
+#include "inotifier/wire.hpp"
+
+namespace inotifier::testing {
+namespace {
+
+constexpr Nanos kWallStart = 1'700'000'000'000'000'000;  // 2023-11-14
+constexpr Nanos kMonoStart = 1'000'000'000'000;
+// What two commands are apart, so that a fine clock tells them apart.
+constexpr Nanos kBetweenCommands = 1'000;
+// After a script's last line: longer than any wait that a processor has by itself.
+constexpr Nanos kAftermath = 15'000'000'000;
+constexpr int kMostTurns = 100'000;
+
+bool has(const std::map<std::string, std::string>& options, const std::string& key,
+         const std::string& value) {
+  const auto found = options.find(key);
+  return found != options.end() && found->second == value;
+}
+
+}  // namespace
+
+FakeOptions FakeWorld::fs_options(const Settings& settings,
+                                  const std::map<std::string, std::string>& options) {
+  FakeOptions result;
+  result.traits.fine_times = settings.fine_times;
+  for (const auto& [key, value] : options) {
+    if (key == "leases") result.traits.leases = value != "off";
+    if (key == "local") result.traits.local = value != "off";
+    if (key == "keeps_inodes") result.traits.keeps_inodes = value != "off";
+    if (key == "close_window") result.close_window = parse_duration(value);
+    if (key == "create_window") result.create_window = parse_duration(value);
+    if (key == "probes_fail") result.changing_probes = static_cast<int>(parse_number(value));
+    if (key == "watches") result.max_watches = static_cast<std::size_t>(parse_number(value));
+  }
+  return result;
+}
+
+std::vector<FakeWorld::Settings> FakeWorld::variants(
+    const std::map<std::string, std::string>& options) {
+  std::vector<Settings> result;
+  const std::pair<Step, const char*> kSteps[] = {
+      {Step::kPrompt, "prompt"}, {Step::kLate, "late"}, {Step::kSingle, "single"}};
+  for (const auto& [step, name] : kSteps) {
+    if (options.contains("step") && !has(options, "step", name)) continue;
+    for (const bool fine : {true, false}) {
+      if (options.contains("clock") && has(options, "clock", "coarse") == fine) continue;
+      result.push_back({step, fine});
+    }
+  }
+  return result;
+}
+
+FakeWorld::FakeWorld(const Settings& settings, const std::map<std::string, std::string>& options)
+    : settings_(settings),
+      fs_(fs_options(settings, options)),
+      journal_("test", kWallStart),
+      pipeline_(fs_, journal_, [this](std::string_view, std::string_view body) {
+        events_.push_back(decode(body));
+      }) {
+  set_time(kMonoStart);
+  fs_.make_directory(root_);
+  fs_.make_directory("/out");
+}
+
+std::string FakeWorld::label() const {
+  const char* step = settings_.step == Step::kPrompt ? "prompt"
+                     : settings_.step == Step::kLate ? "late"
+                                                     : "single";
+  return std::string("fake, step=") + step +
+         ", clock=" + (settings_.fine_times ? "multigrain" : "coarse");
+}
+
+void FakeWorld::set_time(Nanos mono) {
+  now_ = {mono, kWallStart + (mono - kMonoStart)};
+  fs_.set_time(now_);
+}
+
+void FakeWorld::start(const std::vector<WatchConfig>& watches) {
+  for (const WatchConfig& watch : watches) {
+    std::unique_ptr<FakeNotifier> notifier;
+    if (watch.backend != WatchConfig::Backend::kPoll) {
+      notifier = std::make_unique<FakeNotifier>(fs_);
+    }
+    pipeline_.add_watch(watch, notifier.get());
+    notifiers_.push_back(std::move(notifier));
+  }
+  overflowing_.resize(watches.size());
+  running_ = true;
+  started_ = now_.mono;
+  pump();
+}
+
+bool FakeWorld::is_pending() const {
+  for (std::size_t i = 0; i < notifiers_.size(); ++i) {
+    if (notifiers_[i] != nullptr && !overflowing_[i] && !notifiers_[i]->is_empty()) return true;
+  }
+  return false;
+}
+
+bool FakeWorld::turn() {
+  std::vector<std::vector<std::byte>> buffers;
+  std::vector<Input> inputs;
+  for (std::size_t i = 0; i < notifiers_.size(); ++i) {
+    if (notifiers_[i] == nullptr || overflowing_[i] || notifiers_[i]->is_empty()) continue;
+    const std::uint64_t position = notifiers_[i]->position();
+    buffers.push_back(notifiers_[i]->read(settings_.step == Step::kSingle ? 1 : SIZE_MAX));
+    inputs.push_back({i, position, buffers.back()});
+  }
+  return pipeline_.step(now_, inputs);
+}
+
+void FakeWorld::turns(std::int64_t count) {
+  for (; count > 0; --count) turn();
+}
+
+/// Until nothing more happens without time passing.
+void FakeWorld::pump() {
+  if (!running_ || held_) return;
+  for (int count = 0; count < kMostTurns; ++count) {
+    const bool more = turn();
+    const auto due = pipeline_.deadline();
+    if (!more && !is_pending() && !(due && *due <= now_.mono)) return;
+  }
+  throw std::runtime_error("the pipeline does not come to rest");
+}
+
+void FakeWorld::run_until(Nanos mono) {
+  pump();
+  while (running_ && !held_) {
+    const auto due = pipeline_.deadline();
+    if (!due || *due > mono) break;
+    set_time(std::max(*due, now_.mono));
+    pump();
+  }
+  if (mono > now_.mono) set_time(mono);
+  pump();
+}
+
+void FakeWorld::at(Nanos time) { run_until(started_ + time); }
+
+void FakeWorld::wait(Nanos time) { run_until(now_.mono + time); }
+
+void FakeWorld::after_command() {
+  // Records first: a look that is due at the same time comes after them.
+  if (settings_.step == Step::kPrompt) pump();
+  set_time(now_.mono + kBetweenCommands);
+}
+
+void FakeWorld::await(const std::function<bool()>& /*enough*/) { pump(); }
+
+void FakeWorld::finish() {
+  hold(false);
+  run_until(now_.mono + kAftermath);
+}
+
+void FakeWorld::take(std::vector<Event>& events) {
+  for (Event& event : std::exchange(events_, {})) events.push_back(std::move(event));
+}
+
+void FakeWorld::rescan() {
+  pipeline_.rescan_all();
+  pump();
+}
+
+void FakeWorld::overflow(std::size_t watch, bool begin) {
+  FakeNotifier& notifier = *notifiers_.at(watch);
+  overflowing_[watch] = begin;
+  constexpr std::size_t kKernelLimit = 16384;
+  notifier.limit(begin ? notifier.length() : kKernelLimit);
+  if (begin) {
+    // At least one record must be lost for the queue to say so.
+    notifier.queue(1, 0, 0, "lost");
+  } else {
+    pump();
+  }
+}
+
+void FakeWorld::hold(bool on) {
+  held_ = on;
+  pump();
+}
+
+}  // namespace inotifier::testing

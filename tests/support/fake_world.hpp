@@ -1,0 +1,76 @@
+// A pipeline over FakeFs under fake time: no threads, no waiting, every delay exact.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "daemon/pipeline.hpp"
+#include "journal/journal.hpp"
+#include "support/fake_fs.hpp"
+#include "support/script.hpp"
+#include "support/world.hpp"
+
+namespace inotifier::testing {
+
+class FakeWorld final : public World {
+ public:
+  /// When the pipeline gets to see what has happened.
+  enum class Step {
+    kPrompt,  ///< after every command
+    kLate,    ///< when time passes
+    kSingle,  ///< when time passes, and then record by record
+  };
+  struct Settings {
+    Step step = Step::kPrompt;
+    bool fine_times = true;
+  };
+  FakeWorld(const Settings& settings, const std::map<std::string, std::string>& options);
+
+  std::string label() const override;
+  Disk& disk() override { return fs_; }
+  const std::string& root() const override { return root_; }
+  void start(const std::vector<WatchConfig>& watches) override;
+  void at(Nanos time) override;
+  void wait(Nanos time) override;
+  void after_command() override;
+  void await(const std::function<bool()>& enough) override;
+  void finish() override;
+  void take(std::vector<Event>& events) override;
+  void rescan() override;
+  void overflow(std::size_t watch, bool begin) override;
+  void hold(bool on) override;
+  FakeWorld* fake() override { return this; }
+
+  FakeFs& fs() { return fs_; }
+  FakeNotifier& notifier(std::size_t watch) { return *notifiers_.at(watch); }
+  /// So many calls of step() though the pipeline is held.
+  void turns(std::int64_t count);
+
+  /// The ways in which a script with these options is to be played.
+  static std::vector<Settings> variants(const std::map<std::string, std::string>& options);
+
+ private:
+  static FakeOptions fs_options(const Settings& settings,
+                                const std::map<std::string, std::string>& options);
+  void set_time(Nanos mono);
+  bool turn();
+  void pump();
+  void run_until(Nanos mono);
+  bool is_pending() const;
+
+  Settings settings_;
+  FakeFs fs_;
+  std::string root_ = "/w";
+  std::vector<Event> events_;
+  Now now_;
+  Nanos started_ = 0;
+  Journal journal_;
+  Pipeline pipeline_;
+  std::vector<std::unique_ptr<FakeNotifier>> notifiers_;
+  std::vector<bool> overflowing_;
+  bool running_ = false;
+  bool held_ = false;
+};
+
+}  // namespace inotifier::testing

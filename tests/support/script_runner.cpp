@@ -1,0 +1,397 @@
+#include "support/script_runner.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <deque>
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <set>
+#include <stdexcept>
+
+#include "support/expectation.hpp"
+#include "support/fake_world.hpp"
+
+namespace inotifier::testing {
+namespace {
+
+class Runner {
+ public:
+  Runner(const Script& script, World& world) : script_(script), world_(world) {}
+
+  std::string run() {
+    try {
+      for (std::size_t i = 0; i < script_.commands.size();) {
+        command_ = &script_.commands[i];
+        if (command_->verb == "expect") {
+          i = expect(i);
+        } else {
+          execute(*command_);
+          ++i;
+        }
+      }
+      start();
+      world_.finish();
+      static const Command kEnd{0, "the end of the script", "", {}, {}};
+      command_ = &kEnd;
+      nothing_is_left();
+    } catch (const ScriptError& error) {
+      return report(error.what());
+    } catch (const std::exception& error) {
+      return report(script_.file + ":" + std::to_string(command_ ? command_->line : 0) + ": " +
+                    error.what());
+    }
+    return "";
+  }
+
+ private:
+  std::string report(const std::string& text) { return text + "\n  [" + world_.label() + "]"; }
+
+  const std::string& word(std::size_t at) const {
+    if (at >= command_->words.size()) throw std::runtime_error("a word is missing");
+    return command_->words[at];
+  }
+
+  /// As bytes, `..` resolved by text.
+  std::string path(std::size_t at) const { return absolute(word(at)); }
+  std::string absolute(const std::string& relative) const {
+    std::string result =
+        std::filesystem::path(world_.root() + "/" + relative).lexically_normal().string();
+    if (result.ends_with('/')) result.pop_back();
+    return result;
+  }
+
+  int handle(std::size_t at) const {
+    const auto found = handles_.find(word(at));
+    if (found == handles_.end()) throw std::runtime_error("not open: " + word(at));
+    return found->second;
+  }
+
+  int must(int result) const {
+    if (result < 0) fail(script_, *command_, std::strerror(-result));
+    return result;
+  }
+
+  void start() {
+    if (started_) return;
+    started_ = true;
+    std::vector<WatchConfig> watches;
+    for (const Command& line : script_.watches) {
+      watches.push_back(watch_config(line));
+      watches.back().path = absolute(watches.back().path);
+    }
+    world_.start(watches);
+  }
+
+  std::size_t watch(std::size_t at) const {
+    if (at >= command_->words.size()) return 0;
+    for (std::size_t i = 0; i < script_.watches.size(); ++i) {
+      if (watch_config(script_.watches[i]).name == word(at)) return i;
+    }
+    throw std::runtime_error("no such watch: " + word(at));
+  }
+
+  // --- commands
+
+  void execute(const Command& command) {
+    static const std::map<std::string, std::function<void(Runner&)>> kWorld{
+        {"start", [](Runner& r) { r.start(); }},
+        {"at",
+         [](Runner& r) {
+           r.start();
+           r.world_.at(parse_duration(r.word(0)));
+         }},
+        {"wait",
+         [](Runner& r) {
+           if (r.started_) throw std::runtime_error("wait is for the time before the start");
+           r.world_.wait(parse_duration(r.word(0)));
+         }},
+        {"ignore",
+         [](Runner& r) { r.ignored_.insert(r.command_->words.begin(), r.command_->words.end()); }},
+        {"rescan", [](Runner& r) { r.world_.rescan(); }},
+        {"overflow",
+         [](Runner& r) {
+           if (r.word(0) != "begin" && r.word(0) != "end") throw std::runtime_error("begin or end");
+           r.world_.overflow(r.watch(1), r.word(0) == "begin");
+         }},
+        {"hold", [](Runner& r) { r.world_.hold(true); }},
+        {"release", [](Runner& r) { r.world_.hold(false); }},
+    };
+    const auto of_world = kWorld.find(command.verb);
+    if (of_world != kWorld.end()) return of_world->second(*this);
+    if (!on_disk(command)) on_fake(command);
+    if (command.verb != "turns") world_.after_command();
+  }
+
+  int open(const std::string& name, const std::string& at, const OpenMode& mode) {
+    const int result = must(world_.disk().open_file(at, mode));
+    handles_[name] = result;
+    return result;
+  }
+
+  void write(const std::string& at, std::int64_t size) {
+    Disk& disk = world_.disk();
+    OpenMode mode;
+    mode.create = mode.truncate = true;
+    const int opened = must(disk.open_file(at, mode));
+    if (size > 0) must(disk.put(opened, size));
+    must(disk.close_file(opened));
+  }
+
+  void make_directories(const std::string& relative) {
+    for (std::size_t slash = 0; slash != std::string::npos;) {
+      slash = relative.find('/', slash + 1);
+      const int result = world_.disk().make_directory(absolute(relative.substr(0, slash)));
+      if (result != -EEXIST) must(result);
+    }
+  }
+
+  bool on_disk(const Command& command) {
+    Disk& disk = world_.disk();
+    const std::string& verb = command.verb;
+    if (verb == "mkdir") {
+      if (word(0) == "-p") {
+        make_directories(word(1));
+      } else {
+        must(disk.make_directory(path(0)));
+      }
+    } else if (verb == "rmdir") {
+      must(disk.remove_directory(path(0)));
+    } else if (verb == "write") {
+      write(path(0), parse_number(word(1)));
+    } else if (verb == "fill") {
+      const std::int64_t count = parse_number(word(1));
+      for (std::int64_t i = 0; i < count; ++i) {
+        write(path(0) + "/f" + std::to_string(i), parse_number(word(2)));
+      }
+    } else if (verb == "touch") {
+      OpenMode mode;
+      mode.create = true;
+      const int opened = must(disk.open_file(path(0), mode));
+      must(disk.touch(opened));
+      must(disk.close_file(opened));
+    } else if (verb == "open") {
+      OpenMode mode;
+      for (std::size_t i = 2; i < command.words.size(); ++i) {
+        const std::string& flag = command.words[i];
+        if (flag == "create") {
+          mode.create = true;
+        } else if (flag == "exclusive") {
+          mode.create = mode.exclusive = true;
+        } else if (flag == "trunc") {
+          mode.truncate = true;
+        } else if (flag == "append") {
+          mode.append = true;
+        } else if (flag == "tmpfile") {
+          mode.tmpfile = true;
+        } else if (flag == "read") {
+          mode.write = false;
+        } else {
+          throw std::runtime_error("unknown flag: " + flag);
+        }
+      }
+      open(word(0), path(1), mode);
+    } else if (verb == "put") {
+      must(disk.put(handle(0), parse_number(word(1))));
+    } else if (verb == "resize") {
+      must(disk.resize(handle(0), parse_number(word(1))));
+    } else if (verb == "stamp") {
+      must(disk.touch(handle(0)));
+    } else if (verb == "close") {
+      must(disk.close_file(handle(0)));
+    } else if (verb == "mmap") {
+      must(disk.map(handle(0)));
+    } else if (verb == "munmap") {
+      must(disk.unmap(handle(0)));
+    } else if (verb == "rename" || verb == "exchange") {
+      must(disk.rename(path(0), path(1), verb == "exchange"));
+    } else if (verb == "link") {
+      must(disk.link(path(0), path(1)));
+    } else if (verb == "linkat") {
+      must(disk.link_handle(handle(0), path(1)));
+    } else if (verb == "unlink") {
+      must(disk.unlink(path(0)));
+    } else if (verb == "truncate") {
+      must(disk.truncate(path(0), parse_number(word(1))));
+    } else if (verb == "utimes") {
+      must(disk.set_times(path(0), parse_number(word(1))));
+    } else if (verb == "chmod") {
+      must(disk.change_mode(path(0), static_cast<std::uint32_t>(std::stoul(word(1), nullptr, 8))));
+    } else if (verb == "chown") {
+      must(disk.change_owner(path(0), static_cast<std::uint32_t>(parse_number(word(1)))));
+    } else if (verb == "setxattr") {
+      must(disk.set_attribute(path(0)));
+    } else if (verb == "symlink") {
+      must(disk.make_symlink(word(0), path(1)));
+    } else if (verb == "mkfifo") {
+      must(disk.make_fifo(path(0)));
+    } else {
+      return false;
+    }
+    return true;
+  }
+
+  void on_fake(const Command& command) {
+    FakeWorld* fake = world_.fake();
+    if (fake == nullptr) throw std::runtime_error("only a fake can do this");
+    FakeFs& fs = fake->fs();
+    const std::string& verb = command.verb;
+    if (verb == "mount") {
+      must(fs.mount(path(0)));
+    } else if (verb == "umount") {
+      must(fs.unmount(path(0)));
+    } else if (verb == "unreadable" || verb == "readable") {
+      must(fs.set_unreadable(path(0), verb == "unreadable"));
+    } else if (verb == "watches") {
+      fs.set_max_watches(static_cast<std::size_t>(parse_number(word(0))));
+    } else if (verb == "leases") {
+      fs.set_leases(word(0) == "on");
+    } else if (verb == "turns") {
+      fake->turns(parse_number(word(0)));
+    } else if (verb == "queue") {
+      fake->notifier(watch(1)).limit(static_cast<std::size_t>(parse_number(word(0))));
+    } else if (verb == "record") {
+      int wd = -1;
+      std::uint32_t mask = 0;
+      std::string name;
+      for (const auto& [key, value] : command.values) {
+        if (key == "wd") wd = static_cast<int>(parse_number(value));
+        if (key == "mask") mask = static_cast<std::uint32_t>(std::stoul(value, nullptr, 0));
+        if (key == "name") name = value;
+      }
+      fake->notifier(watch(0)).queue(wd, mask, 0, name);
+    } else {
+      throw std::runtime_error("not written yet: " + verb);
+    }
+  }
+
+  // --- expectations
+
+  void sample() {
+    std::vector<Event> events;
+    world_.take(events);
+    for (Event& event : events) {
+      if (ignored_.contains(event.type)) continue;
+      (event.type.starts_with("watch.") ? of_watches_ : of_files_).push_back(std::move(event));
+    }
+  }
+
+  static Expectation expectation(const Command& command, std::size_t from) {
+    Expectation result;
+    result.line = command.line;
+    result.type = command.words[from];
+    if (command.words.size() > from + 1) {
+      result.any_path = false;
+      result.path = command.words[from + 1];
+    }
+    if (command.words.size() > from + 2) throw std::runtime_error("too many words");
+    result.values = command.values;
+    return result;
+  }
+
+  /// Handles the expect lines from `at` on that stand together; returns the first that is none.
+  std::size_t expect(std::size_t at) {
+    start();
+    std::vector<Expectation> group;
+    bool ordered = true;
+    bool sampled = false;
+    for (; at < script_.commands.size() && script_.commands[at].verb == "expect"; ++at) {
+      command_ = &script_.commands[at];
+      const std::string& first = word(0);
+      if (first == "unordered") {
+        ordered = false;
+      } else if (first == "none") {
+        sampled = true;
+      } else if (first == "no") {
+        sample();
+        for (const Event& event : of_watches_) {
+          if (event.type == word(1)) fail(script_, *command_, text_of(event, nullptr));
+        }
+      } else if (first.find_first_not_of("0123456789") == std::string::npos) {
+        sampled = true;
+        for (std::int64_t i = parse_number(first); i > 0; --i) {
+          group.push_back(expectation(*command_, 1));
+        }
+      } else if (first.starts_with("watch.")) {
+        expect_of_watch(expectation(*command_, 0));
+      } else {
+        sampled = true;
+        group.push_back(expectation(*command_, 0));
+      }
+    }
+    if (sampled) compare(group, ordered);
+    return at;
+  }
+
+  void expect_of_watch(const Expectation& expected) {
+    const auto find = [&] {
+      sample();
+      return std::ranges::find_if(
+          of_watches_, [&](const Event& event) { return expected.matches(event, bindings_); });
+    };
+    world_.await([&] { return find() != of_watches_.end(); });
+    const auto found = find();
+    if (found == of_watches_.end()) {
+      const std::vector<Event> got(of_watches_.begin(), of_watches_.end());
+      fail(script_, *command_, "no such event\n" + side_by_side({expected}, got, {}));
+    }
+    of_watches_.erase(found);
+  }
+
+  void compare(const std::vector<Expectation>& expected, bool ordered) {
+    world_.await([&] {
+      sample();
+      return of_files_.size() >= expected.size() && !expected.empty();
+    });
+    sample();
+    std::vector<Event> got(of_files_.begin(), of_files_.end());
+    of_files_.clear();
+    std::vector<bool> wrong(std::max(expected.size(), got.size()), true);
+    if (!ordered) {
+      // Bring the ones that fit to the places where they are expected.
+      for (std::size_t i = 0; i < std::min(expected.size(), got.size()); ++i) {
+        Bindings trial = bindings_;
+        for (std::size_t j = i; j < got.size(); ++j) {
+          if (!expected[i].matches(got[j], trial)) continue;
+          std::swap(got[i], got[j]);
+          break;
+        }
+      }
+    }
+    bool right = expected.size() == got.size();
+    for (std::size_t i = 0; i < std::min(expected.size(), got.size()); ++i) {
+      wrong[i] = !expected[i].matches(got[i], bindings_);
+      right = right && !wrong[i];
+    }
+    if (right) return;
+    fail(script_, *command_, "not as expected\n" + side_by_side(expected, got, wrong));
+  }
+
+  void nothing_is_left() {
+    sample();
+    std::vector<Event> rest(of_files_.begin(), of_files_.end());
+    for (const Event& event : of_watches_) {
+      // Every watch says these two, when it starts.
+      if (event.type != "watch.ready" && event.type != "watch.scanned") rest.push_back(event);
+    }
+    if (!rest.empty()) {
+      throw ScriptError(script_.file + ": not expected by any line\n" + side_by_side({}, rest, {}));
+    }
+  }
+
+  const Script& script_;
+  World& world_;
+  const Command* command_ = nullptr;
+  bool started_ = false;
+  std::map<std::string, int> handles_;
+  std::set<std::string> ignored_;
+  Bindings bindings_;
+  std::deque<Event> of_files_;
+  std::deque<Event> of_watches_;
+};
+
+}  // namespace
+
+std::string run_script(const Script& script, World& world) { return Runner(script, world).run(); }
+
+}  // namespace inotifier::testing

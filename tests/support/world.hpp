@@ -1,0 +1,48 @@
+// Where a script plays: a disk, a pipeline that watches it, and a clock. One thread calls it.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "config/config.hpp"
+#include "inotifier/event.hpp"
+#include "inotifier/processor.hpp"
+#include "support/disk.hpp"
+
+namespace inotifier::testing {
+
+class FakeWorld;
+
+class World {
+ public:
+  virtual ~World() = default;
+  /// "fake, late, coarse clock"; told with a failure.
+  virtual std::string label() const = 0;
+  virtual Disk& disk() = 0;
+  /// Absolute path of the directory that the script's paths are relative to.
+  virtual const std::string& root() const = 0;
+  /// `watches` have absolute paths. Returns when every directory is watched.
+  virtual void start(const std::vector<WatchConfig>& watches) = 0;
+  /// Lets time pass until so long after the start.
+  virtual void at(Nanos time) = 0;
+  /// Lets time pass before the start.
+  virtual void wait(Nanos time) = 0;
+  /// After each command on the disk.
+  virtual void after_command() = 0;
+  /// Returns when `enough`, or when it cannot be expected any more.
+  virtual void await(const std::function<bool()>& enough) = 0;
+  /// All that would still come has come.
+  virtual void finish() = 0;
+  /// Moves what was published since the last call to the end of `events`.
+  virtual void take(std::vector<Event>& events) = 0;
+
+  virtual void rescan() = 0;
+  /// Between begin and end all records of the watch are lost, and nothing is read.
+  virtual void overflow(std::size_t watch, bool begin) = 0;
+  /// Nothing is read and nothing decided until released.
+  virtual void hold(bool on) = 0;
+  virtual FakeWorld* fake() { return nullptr; }
+};
+
+}  // namespace inotifier::testing
