@@ -217,12 +217,16 @@ class Daemon:
 
         def ready():
             assert self.process.poll() is None, f"the daemon ended: {self.log_text()}"
-            told = {m.topic for m in self.collector.of("watch.ready")}
-            if self.collector.heartbeats:
-                told |= set(self.collector.heartbeats[-1]["last"])
-            return wanted <= told
+            return wanted <= self.told()
 
         wait_for(ready, timeout, "watch.ready")
+
+    def told(self):
+        """Topics of which at least one event was published, also before we were connected."""
+        topics = {m.topic for m in list(self.collector.messages)}
+        if self.collector.heartbeats:
+            topics |= set(self.collector.heartbeats[-1]["last"])
+        return topics
 
     def sentinel(self, watch=None, timeout=10):
         """Returns when everything that the kernel told of this watch before has been looked at."""

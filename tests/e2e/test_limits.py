@@ -83,9 +83,8 @@ def test_watch_limit(workdir, daemons, namespaces):
         {"poll_interval": "200ms"},
         wrapper=user_limit("max_inotify_watches", 20),
     )
-    message = wait_for(degraded(daemon), what="watch.degraded", timeout=20)
-    text = str(message.event["data"]) + daemon.log_text()
-    assert "max_user_watches" in text or "max_inotify_watches" in text
+    wait_for(lambda: "watch.degraded/in/" in daemon.told(), what="watch.degraded")
+    assert "max_user_watches" in daemon.log_text()
     for directory in directories[30:]:
         directory.mkdir()
     for directory in directories:
@@ -105,6 +104,24 @@ def test_watch_limit(workdir, daemons, namespaces):
     assert set(announced.values()) == {1}
 
 
+def test_watch_limit_reached_while_running(workdir, daemons, namespaces):
+    daemon = daemons(
+        workdir,
+        {"poll_interval": "200ms"},
+        wrapper=user_limit("max_inotify_watches", 20),
+    )
+    directories = [workdir / "in" / f"d{i}" for i in range(60)]
+    for directory in directories:
+        directory.mkdir()
+    message = wait_for(degraded(daemon), what="watch.degraded")
+    assert "max_user_watches" in str(message.event["data"]) + daemon.log_text()
+    for directory in directories:
+        (directory / "f").write_bytes(b"x")
+    daemon.collector.wait(count=60, timeout=30)
+    daemon.sentinel()
+    assert set(daemon.announced().values()) == {1}
+
+
 def test_instance_limit(workdir, daemons, namespaces):
     (workdir / "second").mkdir()
     watches = [
@@ -112,9 +129,8 @@ def test_instance_limit(workdir, daemons, namespaces):
         {"name": "second", "path": workdir / "second", "poll_interval": "200ms"},
     ]
     daemon = daemons(workdir, watches, wrapper=user_limit("max_inotify_instances", 1))
-    message = wait_for(degraded(daemon), what="watch.degraded", timeout=20)
-    text = str(message.event["data"]) + daemon.log_text()
-    assert "max_user_instances" in text or "max_inotify_instances" in text
+    wait_for(lambda: "watch.degraded/second/" in daemon.told(), what="watch.degraded")
+    assert "max_user_instances" in daemon.log_text()
     for directory in (workdir / "in", workdir / "second"):
         (directory / "d").mkdir()
         (directory / "d" / "f").write_bytes(b"x")
@@ -125,7 +141,7 @@ def test_no_watch_at_all(workdir, daemons, namespaces):
     daemon = daemons(
         workdir, {"poll_interval": "200ms"}, wrapper=user_limit("max_inotify_watches", 0)
     )
-    wait_for(degraded(daemon), what="watch.degraded", timeout=20)
+    wait_for(lambda: "watch.degraded/in/" in daemon.told(), what="watch.degraded")
     (workdir / "in" / "d").mkdir()
     (workdir / "in" / "d" / "f").write_bytes(b"x")
     daemon.collector.wait(path=workdir / "in" / "d" / "f", timeout=20)

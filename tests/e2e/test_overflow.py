@@ -27,16 +27,25 @@ def stop_and_go():
         daemon.signal(signal.SIGCONT)
 
 
+def watched_directory(daemon):
+    """in/b0, known to be watched: what happens in it fills the queue."""
+    directory = daemon.workdir / "in" / "b0"
+    directory.mkdir()
+    (directory / "sentinel-0").write_bytes(b"x")
+    daemon.collector.wait(path=directory / "sentinel-0")
+
+
 def rescans(daemon):
     return [m.event["data"].get("reason") for m in daemon.collector.of("watch.rescan")]
 
 
 def test_twenty_thousand_files_while_stopped(any_workdir, daemons, stop_and_go):
     daemon = daemons(any_workdir)
+    watched_directory(daemon)
     stop_and_go(daemon)
     write("bulk", 20000, 1, any_workdir / "in", "--bytes", 10)
     daemon.signal(signal.SIGCONT)
-    daemon.collector.wait(count=20000, timeout=40)
+    daemon.collector.wait(count=20001, timeout=40)
     daemon.sentinel()
     announced = daemon.announced()
     assert len(announced) == 20000
@@ -66,16 +75,18 @@ def test_files_changed_during_an_overflow_are_told_again(workdir, daemons, stop_
     changed.write_bytes(b"old")
     kept.write_bytes(b"old")
     daemon.collector.wait(count=2)
+    watched_directory(daemon)
     stop_and_go(daemon)
     write("bulk", 9000, 1, workdir / "in", "--bytes", 1)
     changed.write_bytes(b"new content")
     daemon.signal(signal.SIGCONT)
-    daemon.collector.wait(count=9003 - 1, timeout=40)
+    daemon.collector.wait(count=3 + 9000 + 1, timeout=40)
     daemon.collector.wait(path=changed, count=2)
     daemon.sentinel()
     assert daemon.announced()[os.fsencode(changed)] == 2
     assert daemon.announced()[os.fsencode(kept)] == 1
     assert_final(daemon.collector.of(path=changed)[-1:])
+    assert "overflow" in rescans(daemon)
 
 
 def test_converges_under_load(workdir, daemons, stop_and_go):

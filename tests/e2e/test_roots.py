@@ -11,7 +11,7 @@ from harness import wait_for
 def test_missing_at_the_start(workdir, daemons):
     root = workdir / "later"
     daemon = daemons(workdir, {"path": root}, ready=False)
-    daemon.collector.wait("watch.lost")
+    wait_for(lambda: "watch.lost/in/" in daemon.told(), what="watch.lost")
     (root / "d").mkdir(parents=True)
     (root / "d" / "f").write_bytes(b"x")
     daemon.collector.wait(path=root / "d" / "f")
@@ -114,6 +114,10 @@ def test_mount_point_below(workdir, daemons):
     daemon.collector.wait(path=volume / "f")
     subprocess.run([*inside, "sh", "-c", f"echo live > {volume}/g"], check=True)
     daemon.collector.wait(path=volume / "g")
+    subprocess.run([*inside, "umount", str(volume)], check=True)
+    daemon.collector.wait("watch.lost")
+    daemon.sentinel()
+    assert not daemon.announced(type="file.removed")
 
 
 def test_root_through_a_symbolic_link(workdir, daemons):
