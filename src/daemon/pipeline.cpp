@@ -39,9 +39,9 @@ std::unique_ptr<Processor> make_processor(const WatchConfig& config, const Filte
 }  // namespace
 
 /// One watch with all that is its own.
-class Pipeline::Unit final : public Watcher::Sink, public Out {
+class Pipeline::Unit final : public Follower::Sink, public Out {
  public:
-  Unit(std::size_t number, Pipeline& pipeline, const WatchConfig& config, Notifier* notifier)
+  Unit(std::size_t number, Pipeline& pipeline, const WatchConfig& config)
       : number_(number),
         pipeline_(pipeline),
         config_(config),
@@ -54,17 +54,30 @@ class Pipeline::Unit final : public Watcher::Sink, public Out {
     }
     if (!processor_) processor_ = make_processor(config, filters_);
     if (!processor_) throw UsageError("unknown processor: " + config.processor);
-    Watcher::Options options;
-    options.root = config.path;
-    options.recursive = config.recursive;
-    options.mask = mask();
-    options.poll_interval = config.poll_interval;
-    options.enters = [this](std::string_view path) { return filters_.enters(path); };
-    watcher_ = std::make_unique<Watcher>(std::move(options), pipeline.fs_, notifier, *this);
   }
 
-  Watcher& watcher() { return *watcher_; }
-  Processor& processor() { return *processor_; }
+  void follow_inotify(Notifier* notifier) {
+    Watcher::Options options;
+    options.root = config_.path;
+    options.recursive = config_.recursive;
+    options.mask = mask();
+    options.poll_interval = config_.poll_interval;
+    options.enters = [this](std::string_view path) { return filters_.enters(path); };
+    auto watcher = std::make_unique<Watcher>(std::move(options), pipeline_.fs_, notifier, *this);
+    watcher_ = watcher.get();
+    follower_ = std::move(watcher);
+  }
+
+  void follow_poller(RemoteWatch::Asks asks) {
+    auto remote = std::make_unique<RemoteWatch>(std::move(asks), *this);
+    remote_ = remote.get();
+    follower_ = std::move(remote);
+  }
+
+  Follower& follower() { return *follower_; }
+  Watcher& watcher() { return *watcher_; }      ///< of a watch with inotify
+  RemoteWatch& remote() { return *remote_; }    ///< of a watch with a poller
+  const Filters& filters() const { return filters_; }
   const std::string& name() const { return config_.name; }
   const std::string& root() const { return config_.path; }
 
@@ -77,21 +90,21 @@ class Pipeline::Unit final : public Watcher::Sink, public Out {
   void begin_turn(const Now& now, std::uint32_t turn) {
     now_ = now;
     announced_ = false;
-    watcher_->begin_turn(now, turn);
-    if (!std::exchange(started_, true)) watcher_->start(now);
+    follower_->begin_turn(now, turn);
+    if (!std::exchange(started_, true)) follower_->start(now);
   }
 
   void on_time() {
-    watcher_->on_time();
+    follower_->on_time();
     const auto due = processor_->deadline();
-    if (due && *due <= now_.mono) processor_->on_time(now_, *watcher_, *this);
+    if (due && *due <= now_.mono) processor_->on_time(now_, *follower_, *this);
     tell_scanned();
   }
 
-  void end_turn() { watcher_->end_turn(announced_); }
+  void end_turn() { follower_->end_turn(announced_); }
 
   std::optional<Nanos> deadline() const {
-    auto first = watcher_->deadline();
+    auto first = follower_->deadline();
     const auto due = processor_->deadline();
     if (due && (!first || *due < *first)) first = due;
     return first;
@@ -100,7 +113,7 @@ class Pipeline::Unit final : public Watcher::Sink, public Out {
   // Watcher::Sink
   void on_raw(const RawEvent& event) override {
     if (event.kind == RawEvent::Kind::kFound) ++found_;
-    processor_->on(event, now_, *watcher_, *this);
+    processor_->on(event, now_, *follower_, *this);
   }
 
   void on_record(const Record& record, std::string_view path) override {
@@ -138,6 +151,12 @@ class Pipeline::Unit final : public Watcher::Sink, public Out {
       log::warning("watch {} ({}): {}:{}", name(), root(), type, text);
     } else {
       log::info("watch {} ({}): {}", name(), root(), type);
+    }
+    for (const auto& [key, value] : data) {
+      if (config_.require_lease && key == "reason" && value == Value("no_lease")) {
+        throw SetupError("watch " + name() + " (" + root() +
+                         "): leases do not work here and require_lease = true");
+      }
     }
     Report report;
     report.type = "watch." + std::string(type);
@@ -200,7 +219,9 @@ class Pipeline::Unit final : public Watcher::Sink, public Out {
   std::set<std::string, std::less<>> wanted_;
   bool raw_wanted_;
   std::unique_ptr<Processor> processor_;
-  std::unique_ptr<Watcher> watcher_;
+  std::unique_ptr<Follower> follower_;
+  Watcher* watcher_ = nullptr;      ///< follower_, if it is one
+  RemoteWatch* remote_ = nullptr;   ///< follower_, if it is one
   Now now_;
   bool started_ = false;
   bool announced_ = false;
@@ -219,9 +240,24 @@ void Pipeline::add_factory(ProcessorFactory factory) { factories_.push_back(std:
 
 std::size_t Pipeline::add_watch(const WatchConfig& config, Notifier* notifier,
                                 std::string_view reason, std::string detail) {
-  units_.push_back(std::make_unique<Unit>(units_.size(), *this, config, notifier));
-  if (!reason.empty()) units_.back()->watcher().degraded(reason, {}, std::move(detail));
+  units_.push_back(std::make_unique<Unit>(units_.size(), *this, config));
+  units_.back()->follow_inotify(notifier);
+  if (!reason.empty()) units_.back()->follower().degraded(reason, {}, std::move(detail));
   return units_.size() - 1;
+}
+
+std::size_t Pipeline::add_remote_watch(const WatchConfig& config, RemoteWatch::Asks asks,
+                                       std::string detail) {
+  units_.push_back(std::make_unique<Unit>(units_.size(), *this, config));
+  units_.back()->follow_poller(std::move(asks));
+  units_.back()->follower().degraded("polled", {}, std::move(detail));
+  return units_.size() - 1;
+}
+
+std::function<bool(std::string_view)> Pipeline::enters(std::size_t watch) const {
+  return [filters = units_[watch]->filters()](std::string_view path) {
+    return filters.enters(path);
+  };
 }
 
 void Pipeline::rescan_all() { rescan_asked_ = true; }
@@ -240,19 +276,21 @@ void Pipeline::settle(const MovePairing::Outcome& outcome) {
   }
 }
 
-bool Pipeline::step(const Now& now, std::span<const Input> inputs) {
+bool Pipeline::step(const Now& now, std::span<const Input> inputs,
+                    std::span<const Sightings> sightings) {
   ++turn_;
   for (auto& unit : units_) unit->begin_turn(now, turn_);
   for (const Input& input : inputs) {
     units_[input.watch]->watcher().on_bytes(input.bytes, input.position);
   }
+  for (const Sightings& seen : sightings) units_[seen.watch]->remote().on_sightings(seen);
   while (auto outcome = pairing_.expire(now.mono)) settle(*outcome);
   if (std::exchange(rescan_asked_, false)) {
-    for (auto& unit : units_) unit->watcher().rescan("signal", Origin::kRescan);
+    for (auto& unit : units_) unit->follower().rescan("signal", Origin::kRescan);
   }
   bool more = false;
   for (auto& unit : units_) {
-    if (unit->watcher().slice(kUnitsPerTurn)) more = true;
+    if (unit->follower().slice(kUnitsPerTurn)) more = true;
     unit->on_time();
   }
   // Persist, then publish.

@@ -18,6 +18,8 @@
 #include "journal/journal.hpp"
 #include "process/move_pairing.hpp"
 #include "source/fs.hpp"
+#include "source/poller.hpp"
+#include "source/remote_watch.hpp"
 
 namespace inotifier {
 
@@ -43,11 +45,17 @@ class Pipeline {
   /// (instance_limit, polled).
   std::size_t add_watch(const WatchConfig& config, Notifier* notifier, std::string_view reason = "",
                         std::string detail = "");
+  /// A watch that a poller feeds; see step().
+  std::size_t add_remote_watch(const WatchConfig& config, RemoteWatch::Asks asks,
+                               std::string detail);
+  /// Whether a directory (relative path) of this watch can hold anything of interest. Any thread.
+  std::function<bool(std::string_view)> enters(std::size_t watch) const;
   void add_factory(ProcessorFactory factory);
 
   /// One turn: the inputs, what is due, one slice of every listing in progress. True if it should
   /// be called again at once.
-  bool step(const Now& now, std::span<const Input> inputs);
+  bool step(const Now& now, std::span<const Input> inputs,
+            std::span<const Sightings> sightings = {});
   /// Monotonic time of the next thing that is due.
   std::optional<Nanos> deadline() const;
 

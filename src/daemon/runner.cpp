@@ -46,6 +46,10 @@ Runner::Runner(const Config& config, Owner& owner)
       source_(mailbox_) {
   for (std::size_t i = 0; i < config.watches.size(); ++i) {
     const WatchConfig& watch = config.watches[i];
+    if (watch.backend != WatchConfig::Backend::kInotify && is_remote(watch.path)) {
+      add_poller(i, watch);
+      continue;
+    }
     int error = 0;
     Notifier* notifier = nullptr;
     std::string_view reason;
@@ -64,18 +68,37 @@ Runner::Runner(const Config& config, Owner& owner)
   }
 }
 
+void Runner::add_poller(std::size_t number, const WatchConfig& watch) {
+  Poller& poller = *pollers_.emplace_back(std::make_unique<Poller>(poll_box_));
+  pipeline_.add_remote_watch(
+      watch,
+      {[&poller](std::vector<std::string> paths) { poller.ask(std::move(paths)); },
+       [&poller] { poller.hurry(); }},
+      "a network or FUSE file system: writes of other machines give no events and leases do not "
+      "tell; it is polled, and a file is finished when it was quiet");
+  Poller::Options options;
+  options.watch = number;
+  options.root = watch.path;
+  options.recursive = watch.recursive;
+  options.interval = watch.poll_interval;
+  options.enters = pipeline_.enters(number);
+  poller.start(std::move(options));
+}
+
 Runner::~Runner() { source_.stop(); }
 
 void Runner::run() {
   source_.start();
   std::vector<Mailbox::Chunk> chunks;
   std::vector<Input> inputs;
+  std::vector<Sightings> sightings;
   while (true) {
     mailbox_.take(chunks, kBytesPerTurn);
     inputs.clear();
     for (const auto& chunk : chunks) inputs.push_back({chunk.watch, chunk.position, chunk.bytes});
     const Now now = read_clocks();
-    const bool more = pipeline_.step(now, inputs);
+    poll_box_.take(sightings);
+    const bool more = pipeline_.step(now, inputs, sightings);
     const auto owners = owner_.after_turn(now);
     if (stopped_) return;
 
@@ -86,7 +109,9 @@ void Runner::run() {
       const Nanos left = std::max<Nanos>(0, *due - read_clocks().mono);
       wait = {left / kSecond, left % kSecond};
     }
-    std::array<pollfd, 2> polled{{{mailbox_.filled_fd(), POLLIN, 0}, {signals_.get(), POLLIN, 0}}};
+    std::array<pollfd, 3> polled{{{mailbox_.filled_fd(), POLLIN, 0},
+                                  {signals_.get(), POLLIN, 0},
+                                  {poll_box_.filled_fd(), POLLIN, 0}}};
     ppoll(polled.data(), polled.size(), more || due ? &wait : nullptr, nullptr);
     if (polled[1].revents != 0) on_signals();
     if (stopped_) return;

@@ -5,6 +5,7 @@
 
 #include <poll.h>
 
+#include <memory>
 #include <optional>
 #include <string_view>
 #include <vector>
@@ -14,6 +15,7 @@
 #include "daemon/pipeline.hpp"
 #include "journal/journal.hpp"
 #include "source/inotify_source.hpp"
+#include "source/poller.hpp"
 #include "source/real_fs.hpp"
 
 namespace inotifier {
@@ -42,6 +44,7 @@ class Runner {
   const Journal& journal() const { return journal_; }
 
  private:
+  void add_poller(std::size_t number, const WatchConfig& watch);
   void on_signals();
 
   // In the order of the start.
@@ -52,6 +55,8 @@ class Runner {
   Pipeline pipeline_;
   Mailbox mailbox_;
   InotifySource source_;
+  PollBox poll_box_;
+  std::vector<std::unique_ptr<Poller>> pollers_;
   bool stopped_ = false;
 };
 

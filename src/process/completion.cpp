@@ -145,7 +145,6 @@ void Completion::on_found(const RawEvent& event) {
   // A poller saw it: only what it saw counts, the disk is out of reach.
   path_ = event.path;
   waiting.due = InProgress::kNever;
-  waiting.undecided = false;
   if (!is_regular(*event.stat)) return;
   const Nanos quiet = std::max(kQuiet, options_.settle);
   if (wait_for_quiet(waiting, *event.stat, quiet) == Look::kWait ||
@@ -239,18 +238,27 @@ void Completion::on_attributes(const RawEvent& event) {
 }
 
 void Completion::on_temporary(const RawEvent& event) {
-  const Waiting* known = waiting_.find(event.dir, event.name);
-  if (known != nullptr && known->temporary) return;
+  Waiting* known = waiting_.find(event.dir, event.name);
+  if (known != nullptr && known->temporary) {
+    if (event.stat == nullptr || options_.stalled_after == 0) return;
+    // Out of reach but for what a poller sees of it.
+    if (wait_for_quiet(*known, *event.stat, options_.stalled_after) == Look::kDone) {
+      tell_stalled(*known, *event.stat);
+    }
+    known->due = InProgress::kNever;
+    return;
+  }
   bool existed = false;
   Waiting waiting = waiting_.take(event.dir, event.name, existed);
   if (!existed || !waiting.temporary) {
     waiting.temporary = true;
     waiting.undecided = false;
     waiting.first_seen = now_.wall;
-    waiting.due = options_.stalled_after == 0 ? InProgress::kNever
-                                              : now_.mono + options_.stalled_after;
+    waiting.due = options_.stalled_after == 0 || event.stat != nullptr
+                      ? InProgress::kNever
+                      : now_.mono + options_.stalled_after;
     Stat stat;
-    if (options_.stalled_after != 0 && event.kind == RawEvent::Kind::kFound &&
+    if (waiting.due != InProgress::kNever && event.kind == RawEvent::Kind::kFound &&
         files_->stat(event.dir, event.name, stat) == 0) {
       // It may have been there long before we came.
       const Nanos age = std::max<Nanos>(0, now_.wall - std::max(stat.mtime, stat.ctime));
@@ -457,18 +465,21 @@ Completion::Look Completion::look_at_temporary(Waiting& waiting) {
     return Look::kWait;
   }
   waiting.due = InProgress::kNever;
-  if (!waiting.told && files_->path(waiting.dir, waiting.name, path_)) {
-    waiting.told = true;
-    Report report;
-    report.type = "file.stalled";
-    report.path = path_;
-    FileFacts& facts = report.file.emplace();
-    facts.stat = stat;
-    facts.first_seen = waiting.first_seen;
-    facts.origin = waiting.origin;
-    out_->say(std::move(report));
-  }
+  tell_stalled(waiting, stat);
   return Look::kWait;
+}
+
+void Completion::tell_stalled(Waiting& waiting, const Stat& stat) {
+  if (waiting.told || !files_->path(waiting.dir, waiting.name, path_)) return;
+  waiting.told = true;
+  Report report;
+  report.type = "file.stalled";
+  report.path = path_;
+  FileFacts& facts = report.file.emplace();
+  facts.stat = stat;
+  facts.first_seen = waiting.first_seen;
+  facts.origin = waiting.origin;
+  out_->say(std::move(report));
 }
 
 }  // namespace inotifier

@@ -53,6 +53,7 @@ class Completion final : public Processor {
   void consider(Waiting waiting);
   Look look(Waiting& waiting);
   Look look_at_temporary(Waiting& waiting);
+  void tell_stalled(Waiting& waiting, const Stat& stat);
   Look wait_for_quiet(Waiting& waiting, const Stat& stat, Nanos quiet);
   Look wait_again(Waiting& waiting);
   Look decide(Waiting& waiting, const Stat& stat);

@@ -18,12 +18,13 @@
 
 #include "inotifier/processor.hpp"
 #include "source/decode.hpp"
+#include "source/follower.hpp"
 #include "source/fs.hpp"
 #include "source/watch_table.hpp"
 
 namespace inotifier {
 
-class Watcher final : public Files {
+class Watcher final : public Follower {
  public:
   struct Options {
     std::string root;  ///< absolute
@@ -34,21 +35,6 @@ class Watcher final : public Files {
     std::function<bool(std::string_view)> enters;
   };
 
-  class Sink {
-   public:
-    virtual ~Sink() = default;
-    virtual void on_raw(const RawEvent& event) = 0;
-    /// Every record as it came, before anything else is made of it.
-    virtual void on_record(const Record& record, std::string_view path) = 0;
-    /// Half a rename; the answer is a call of moved(), arrived() or left(), perhaps at once.
-    virtual void on_half(bool is_from, std::uint32_t cookie, DirId dir, std::string_view name,
-                         std::string_view path, bool is_directory) = 0;
-    /// watch.ready, watch.lost, ...: `type` without the "watch.".
-    virtual void on_status(std::string_view type, Value::Map data) = 0;
-    /// A rescan came to its end (the first scan too).
-    virtual void on_scanned(Origin origin, std::string_view reason, Nanos seconds) = 0;
-  };
-
   /// `notifier` may be null: then the watch is polled.
   Watcher(Options options, Fs& fs, Notifier* notifier, Sink& sink);
   ~Watcher() override;
@@ -56,15 +42,14 @@ class Watcher final : public Files {
   Watcher& operator=(const Watcher&) = delete;
 
   /// Opens the root and begins the first scan. A root that is not there is told by watch.lost.
-  void start(const Now& now);
-  void begin_turn(const Now& now, std::uint32_t turn) { now_ = now, turn_ = turn; }
+  void start(const Now& now) override;
+  void begin_turn(const Now& now, std::uint32_t turn) override { now_ = now, turn_ = turn; }
   /// Records in the order of the queue; `position` is the stream position of the first byte.
   void on_bytes(std::span<const std::byte> bytes, std::uint64_t position);
-  void on_time();
-  /// One slice of listing work. True if there is more.
-  bool slice(int units);
-  void end_turn(bool announced);
-  void rescan(std::string_view reason, Origin origin, bool absence_counts = true);
+  void on_time() override;
+  bool slice(int units) override;
+  void end_turn(bool announced) override;
+  void rescan(std::string_view reason, Origin origin, bool absence_counts = true) override;
 
   /// Outcomes of the pairing.
   void moved(DirId from_dir, std::string_view from_name, std::string_view from_path, DirId to_dir,
@@ -72,15 +57,8 @@ class Watcher final : public Files {
   void arrived(DirId dir, std::string_view name, std::string_view from_path, bool is_directory);
   void left(DirId dir, std::string_view name, bool is_directory);
 
-  std::optional<Nanos> deadline() const;
-  const FsTraits& traits() const { return traits_; }
-  bool is_lost() const { return root_ < 0; }
-  std::size_t directories() const { return table_.count(); }
-  std::size_t watched() const { return table_.watched(); }
-  /// A rescan runs or is due.
-  bool scanning() const { return scan_.phase != Scan::Phase::kIdle || rescan_due_.has_value(); }
-  /// "" if everything works, else why files may be seen late: told once by watch.degraded.
-  void degraded(std::string_view reason, std::string_view path, std::string detail);
+  std::optional<Nanos> deadline() const override;
+  void degraded(std::string_view reason, std::string_view path, std::string detail) override;
 
   // Files
   bool path(DirId dir, std::string_view name, std::string& out) override;

@@ -1,0 +1,43 @@
+// What the pipeline asks of the source of a watch, be it inotify (Watcher) or a poller (RemoteWatch),
+// and what a source tells. Pipeline thread.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "inotifier/processor.hpp"
+#include "source/decode.hpp"
+
+namespace inotifier {
+
+class Follower : public Files {
+ public:
+  class Sink {
+   public:
+    virtual ~Sink() = default;
+    virtual void on_raw(const RawEvent& event) = 0;
+    /// Every record as it came, before anything else is made of it.
+    virtual void on_record(const Record& record, std::string_view path) = 0;
+    /// Half a rename; the answer is a call of moved(), arrived() or left(), perhaps at once.
+    virtual void on_half(bool is_from, std::uint32_t cookie, DirId dir, std::string_view name,
+                         std::string_view path, bool is_directory) = 0;
+    /// watch.ready, watch.lost, ...: `type` without the "watch.".
+    virtual void on_status(std::string_view type, Value::Map data) = 0;
+    /// A scan of the whole watch came to its end (the first one too).
+    virtual void on_scanned(Origin origin, std::string_view reason, Nanos duration) = 0;
+  };
+
+  virtual void start(const Now& now) = 0;
+  virtual void begin_turn(const Now& now, std::uint32_t turn) = 0;
+  virtual void on_time() = 0;
+  /// One slice of listing work. True if there is more.
+  virtual bool slice(int units) = 0;
+  virtual void end_turn(bool announced) = 0;
+  virtual std::optional<Nanos> deadline() const = 0;
+  virtual void rescan(std::string_view reason, Origin origin, bool absence_counts = true) = 0;
+  /// Files may be seen late, or not at all: told once for each reason and path, by watch.degraded.
+  virtual void degraded(std::string_view reason, std::string_view path, std::string detail) = 0;
+};
+
+}  // namespace inotifier

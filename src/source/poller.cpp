@@ -1,0 +1,188 @@
+#include "source/poller.hpp"
+
+#include <sys/eventfd.h>
+
+#include <cerrno>
+#include <chrono>
+#include <utility>
+
+#include "base/error.hpp"
+#include "base/path.hpp"
+#include "source/real_fs.hpp"
+
+namespace inotifier {
+namespace {
+
+constexpr std::size_t kFilesPerParcel = 1000;
+constexpr std::size_t kParcels = 32;
+
+}  // namespace
+
+PollBox::PollBox() : filled_(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {
+  if (!filled_) throw SetupError(describe("eventfd", "", errno) + ": raise the limit of open files");
+}
+
+bool PollBox::put(Sightings sightings) {
+  std::unique_lock lock(mutex_);
+  room_.wait(lock, [this] { return closed_ || items_.size() < kParcels; });
+  if (closed_) return false;
+  if (items_.empty()) eventfd_write(filled_.get(), 1);
+  items_.push_back(std::move(sightings));
+  return true;
+}
+
+void PollBox::take(std::vector<Sightings>& out) {
+  out.clear();
+  const std::lock_guard lock(mutex_);
+  if (items_.empty()) return;
+  // One parcel a turn is about 1,000 files: no turn gets long.
+  out.push_back(std::move(items_.front()));
+  items_.pop_front();
+  room_.notify_all();
+  if (items_.empty()) {
+    eventfd_t value;
+    eventfd_read(filled_.get(), &value);
+  }
+}
+
+void PollBox::close() {
+  const std::lock_guard lock(mutex_);
+  closed_ = true;
+  room_.notify_all();
+}
+
+/// What thread and owner both hold: the owner may be gone before a hanging thread is.
+struct Poller::Shared {
+  Options options;
+  PollBox* box = nullptr;  ///< not touched once `stopped`
+  std::mutex mutex;
+  std::condition_variable wake;
+  bool stopped = false;
+  bool hurried = false;
+  bool ended = true;  ///< no thread
+  std::vector<std::string> asked;
+};
+
+Poller::Poller(PollBox& box) : shared_(std::make_shared<Shared>()) { shared_->box = &box; }
+
+void Poller::start(Options options) {
+  shared_->options = std::move(options);
+  shared_->ended = false;
+  std::thread([shared = shared_] { run(shared); }).detach();
+}
+
+Poller::~Poller() {
+  shared_->box->close();
+  std::unique_lock lock(shared_->mutex);
+  shared_->stopped = true;
+  shared_->wake.notify_all();
+  // The thread is given a moment to leave the box alone; where it hangs in the kernel it will see
+  // `stopped` before it touches anything.
+  shared_->wake.wait_for(lock, std::chrono::milliseconds(200), [this] { return shared_->ended; });
+}
+
+void Poller::ask(std::vector<std::string> paths) {
+  const std::lock_guard lock(shared_->mutex);
+  for (std::string& path : paths) shared_->asked.push_back(std::move(path));
+}
+
+void Poller::hurry() {
+  const std::lock_guard lock(shared_->mutex);
+  shared_->hurried = true;
+  shared_->wake.notify_all();
+}
+
+void Poller::run(const std::shared_ptr<Shared>& shared) {
+  const auto pause = std::chrono::nanoseconds(shared->options.interval);
+  while (true) {
+    round(*shared);
+    std::unique_lock lock(shared->mutex);
+    shared->wake.wait_for(lock, pause, [&] { return shared->stopped || shared->hurried; });
+    shared->hurried = false;
+    if (!shared->stopped) continue;
+    shared->ended = true;
+    shared->wake.notify_all();
+    return;
+  }
+}
+
+void Poller::round(Shared& shared) {
+  RealFs fs;
+  const Options& options = shared.options;
+  Sightings parcel;
+  parcel.watch = options.watch;
+  const auto stopped = [&] {
+    const std::lock_guard lock(shared.mutex);
+    return shared.stopped;
+  };
+  const auto send = [&] {
+    if (stopped()) return false;
+    Sightings full = std::exchange(parcel, Sightings{});
+    parcel.watch = options.watch;
+    return shared.box->put(std::move(full));
+  };
+
+  const int root = fs.open_root(options.root);
+  if (root < 0) {
+    parcel.root_error = -root;
+    parcel.end_of_round = true;
+    send();
+    return;
+  }
+  const UniqueFd holder(root);
+  std::vector<std::string> asked;
+  {
+    const std::lock_guard lock(shared.mutex);
+    asked.swap(shared.asked);
+  }
+  for (std::string& path : asked) {
+    Stat stat;
+    const int error = fs.stat(root, path, stat);
+    if (error == -ENOENT || error == -ENOTDIR) parcel.gone.push_back(std::move(path));
+  }
+  bool whole = true;
+  std::int64_t directories = 0;
+  std::vector<std::pair<std::string, int>> unreadable;
+  std::vector<std::string> stack{""};
+  while (!stack.empty()) {
+    const std::string directory = std::move(stack.back());
+    stack.pop_back();
+    int error = 0;
+    const UniqueFd handle(fs.open_directory(root, directory));
+    std::unique_ptr<Listing> listing;
+    if (handle.get() < 0) {
+      error = -handle.get();
+    } else {
+      listing = fs.list(handle.get(), error);
+    }
+    if (!listing) {
+      whole = false;
+      if (error != ENOENT) unreadable.emplace_back(directory, error);
+      continue;
+    }
+    ++directories;
+    Entry entry;
+    int more = 0;
+    while ((more = listing->next(entry)) > 0) {
+      Sighting seen{join(directory, entry.name), {}};
+      // Many network file systems do not tell the kind; the stat is needed for files anyway.
+      if (entry.kind == Entry::Kind::kOther) continue;
+      if (fs.stat(handle.get(), std::string(entry.name), seen.stat) != 0) continue;
+      const std::uint32_t type = seen.stat.mode & 0170000U;
+      if (type == 0040000U && options.recursive && options.enters(seen.path)) {
+        stack.push_back(std::move(seen.path));
+      } else if (type == 0100000U) {
+        parcel.files.push_back(std::move(seen));
+        if (parcel.files.size() >= kFilesPerParcel && !send()) return;
+      }
+    }
+    if (more < 0) whole = false;
+  }
+  parcel.end_of_round = true;
+  parcel.whole = whole;
+  parcel.directories = directories;
+  parcel.unreadable = std::move(unreadable);
+  send();
+}
+
+}  // namespace inotifier

@@ -1,0 +1,89 @@
+// Looks at one network or FUSE tree from time to time, on a thread of its own: a dead server hangs
+// this thread and nobody else. What it saw travels with what it says, so that the pipeline never
+// touches the tree.
+//
+// PollBox is where the poller leaves what it saw; it is bounded: a poller that is faster than the
+// pipeline waits.
+#pragma once
+
+#include <condition_variable>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "base/unique_fd.hpp"
+#include "inotifier/processor.hpp"
+
+namespace inotifier {
+
+struct Sighting {
+  std::string path;  ///< relative to the root
+  Stat stat;
+};
+
+/// Part of one round through the tree, in order.
+struct Sightings {
+  std::size_t watch = 0;
+  std::vector<Sighting> files;     ///< regular files
+  std::vector<std::string> gone;   ///< of what was asked for: lstat said ENOENT
+  bool end_of_round = false;
+  bool whole = true;               ///< at the end: every directory could be read
+  int root_error = 0;              ///< the root could not be opened; nothing was seen
+  std::int64_t directories = 0;    ///< at the end
+  std::vector<std::pair<std::string, int>> unreadable;  ///< directories, errno
+};
+
+class PollBox {
+ public:
+  PollBox();
+  /// Poller: waits while the box is full. False: stop.
+  bool put(Sightings sightings);
+  /// Pipeline.
+  void take(std::vector<Sightings>& out);
+  int filled_fd() const { return filled_.get(); }
+  void close();
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable room_;
+  std::deque<Sightings> items_;
+  UniqueFd filled_;
+  bool closed_ = false;
+};
+
+class Poller {
+ public:
+  struct Options {
+    std::size_t watch = 0;
+    std::string root;  ///< absolute
+    bool recursive = true;
+    Nanos interval = 0;
+    std::function<bool(std::string_view)> enters;
+  };
+  explicit Poller(PollBox& box);
+  /// Starts the thread. Once.
+  void start(Options options);
+  /// A thread that hangs in the kernel is left behind: a dead mount must not keep us from stopping.
+  ~Poller();
+  Poller(const Poller&) = delete;
+  Poller& operator=(const Poller&) = delete;
+
+  /// Pipeline: look at these paths by name at the beginning of the next round.
+  void ask(std::vector<std::string> paths);
+  /// Pipeline: begin the next round now.
+  void hurry();
+
+ private:
+  struct Shared;
+  static void run(const std::shared_ptr<Shared>& shared);
+  static void round(Shared& shared);
+  std::shared_ptr<Shared> shared_;
+};
+
+}  // namespace inotifier

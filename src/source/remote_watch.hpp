@@ -1,0 +1,64 @@
+// A watch on a network or FUSE file system: turns what its poller saw into found files. It never
+// touches the tree itself. Owned by the pipeline; pipeline thread.
+#pragma once
+
+#include <functional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "source/follower.hpp"
+#include "source/poller.hpp"
+#include "source/watch_table.hpp"
+
+namespace inotifier {
+
+class RemoteWatch final : public Follower {
+ public:
+  struct Asks {
+    std::function<void(std::vector<std::string>)> ask;  ///< Poller::ask
+    std::function<void()> hurry;                        ///< Poller::hurry
+  };
+  RemoteWatch(Asks asks, Sink& sink) : asks_(std::move(asks)), sink_(sink) {}
+
+  void on_sightings(const Sightings& sightings);
+
+  void start(const Now& now) override { now_ = now; }
+  void begin_turn(const Now& now, std::uint32_t turn) override { now_ = now, turn_ = turn; }
+  void on_time() override {}
+  bool slice(int) override { return false; }
+  void end_turn(bool) override {}
+  std::optional<Nanos> deadline() const override { return std::nullopt; }
+  void rescan(std::string_view reason, Origin origin, bool absence_counts) override;
+  void degraded(std::string_view reason, std::string_view path, std::string detail) override;
+
+  bool path(DirId dir, std::string_view name, std::string& out) override;
+  /// ENOENT if the poller said so; otherwise EAGAIN, and the poller is asked.
+  int stat(DirId dir, std::string_view name, Stat& out) override;
+  Writer writer(DirId, std::string_view, Stat&) override { return Writer::kUnknown; }
+  bool queued_before_end_of(std::uint32_t, std::uint64_t) const override { return false; }
+  std::uint32_t turn() const override { return turn_; }
+  bool later_write_shows(const Stat&) override { return true; }  // it was quiet for seconds
+  bool keeps_inodes() const override { return false; }
+
+ private:
+  DirId directory(std::string_view path);
+
+  Asks asks_;
+  Sink& sink_;
+  Now now_;
+  std::uint32_t turn_ = 0;
+  WatchTable table_;
+  std::uint32_t round_ = 1;
+  Nanos round_began_ = 0;
+  bool first_round_ = true;
+  bool lost_ = false;
+  std::string rescan_reason_;
+  std::set<std::string> told_;
+  std::set<std::string, std::less<>> gone_;  ///< during one call of on_sightings
+  std::vector<std::string> asked_;
+  std::int64_t files_ = 0;
+};
+
+}  // namespace inotifier
