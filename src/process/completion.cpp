@@ -145,6 +145,7 @@ void Completion::on_found(const RawEvent& event) {
   // A poller saw it: only what it saw counts, the disk is out of reach.
   path_ = event.path;
   waiting.due = InProgress::kNever;
+  waiting.evidence = Evidence::kSettled;
   if (!is_regular(*event.stat)) return;
   const Nanos quiet = std::max(kQuiet, options_.settle);
   if (wait_for_quiet(waiting, *event.stat, quiet) == Look::kWait ||

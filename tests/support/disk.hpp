@@ -44,10 +44,13 @@ class Disk {
   /// Both times, to the second.
   virtual int set_times(const std::string& path, std::int64_t seconds) = 0;
   virtual int change_mode(const std::string& path, std::uint32_t mode) = 0;
-  virtual int change_owner(const std::string& path, std::uint32_t uid) = 0;
+  /// chown(2) to the uid of this process.
+  virtual int change_owner(const std::string& path) = 0;
   virtual int set_attribute(const std::string& path) = 0;
   virtual int make_symlink(const std::string& target, const std::string& path) = 0;
   virtual int make_fifo(const std::string& path) = 0;
+  /// mknod(2): an empty regular file that nobody has open.
+  virtual int make_node(const std::string& path) = 0;
 };
 
 /// Paths are taken as they are; handles are descriptors.
@@ -69,10 +72,11 @@ class RealDisk final : public Disk {
   int truncate(const std::string& path, std::int64_t size) override;
   int set_times(const std::string& path, std::int64_t seconds) override;
   int change_mode(const std::string& path, std::uint32_t mode) override;
-  int change_owner(const std::string& path, std::uint32_t uid) override;
+  int change_owner(const std::string& path) override;
   int set_attribute(const std::string& path) override;
   int make_symlink(const std::string& target, const std::string& path) override;
   int make_fifo(const std::string& path) override;
+  int make_node(const std::string& path) override;
   ~RealDisk() override;
 
  private:

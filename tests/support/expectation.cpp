@@ -128,9 +128,13 @@ std::string text_of(const Event& event, const Expectation* like) {
 std::string side_by_side(const std::vector<Expectation>& expected, const std::vector<Event>& got,
                          const std::vector<bool>& wrong) {
   constexpr std::size_t kMostRows = 30;
+  constexpr std::size_t kContext = 3;
   std::vector<std::pair<std::string, std::string>> rows;
   const std::size_t count = std::max(expected.size(), got.size());
-  for (std::size_t i = 0; i < std::min(count, kMostRows); ++i) {
+  const auto first_wrong = static_cast<std::size_t>(std::ranges::find(wrong, true) - wrong.begin());
+  const std::size_t begin = first_wrong > kContext ? first_wrong - kContext : 0;
+  const std::size_t end = std::min(count, begin + kMostRows);
+  for (std::size_t i = begin; i < end; ++i) {
     const Expectation* like = i < expected.size() ? &expected[i] : nullptr;
     rows.emplace_back(
         like != nullptr ? "line " + std::to_string(like->line) + ": " + like->text() : "-",
@@ -142,11 +146,12 @@ std::string side_by_side(const std::vector<Expectation>& expected, const std::ve
     return std::string(mark) + left + std::string(width - left.size() + 3, ' ') + right + '\n';
   };
   std::string result = line("    ", "expected", "got");
+  if (begin > 0) result += "    ... " + std::to_string(begin) + " as expected\n";
   for (std::size_t i = 0; i < rows.size(); ++i) {
-    const bool bad = i >= wrong.size() || wrong[i];
+    const bool bad = begin + i >= wrong.size() || wrong[begin + i];
     result += line(bad ? "  ! " : "    ", rows[i].first, rows[i].second);
   }
-  if (count > kMostRows) result += "    ... " + std::to_string(count - kMostRows) + " more\n";
+  if (end < count) result += "    ... " + std::to_string(count - end) + " more\n";
   return result;
 }
 

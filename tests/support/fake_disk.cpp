@@ -37,6 +37,8 @@ int FakeFs::make_symlink(const std::string& target, const std::string& path) {
 
 int FakeFs::make_fifo(const std::string& path) { return create(path, FakeInode::Kind::kFifo, ""); }
 
+int FakeFs::make_node(const std::string& path) { return create(path, FakeInode::Kind::kFile, ""); }
+
 int FakeFs::remove_directory(const std::string& path) {
   Place place;
   if (const int error = locate(path, place); error != 0) return error;
@@ -310,11 +312,10 @@ int FakeFs::change_mode(const std::string& path, std::uint32_t mode) {
   return 0;
 }
 
-int FakeFs::change_owner(const std::string& path, std::uint32_t uid) {
+int FakeFs::change_owner(const std::string& path) {
   int error = 0;
   const DentryPtr dentry = existing(path, error);
   if (dentry == nullptr) return error;
-  dentry->inode->uid = uid;
   dentry->inode->ctime = stamp(*dentry->inode);
   notify_both(*dentry, IN_ATTRIB);
   return 0;

@@ -201,7 +201,18 @@ void FakeFs::notify(FakeInode& inode, std::uint32_t mask, std::uint32_t cookie,
 /// What happens to an inode is told to the directory of the name it was opened by, and to itself.
 void FakeFs::notify_both(const FakeDentry& dentry, std::uint32_t mask) {
   if (dentry.inode->kind == FakeInode::Kind::kDirectory) mask |= IN_ISDIR;
-  if (dentry.parent != nullptr) notify(*dentry.parent->inode, mask, 0, dentry.name);
+  if (dentry.parent != nullptr) {
+    FakeInode& parent = *dentry.parent->inode;
+    const auto found = parent.children.find(dentry.name);
+    const bool is_linked =
+        found != parent.children.end() &&
+        (found->second.get() == &dentry || found->second->mounted.get() == &dentry);
+    for (const FakeInode::Mark& mark : std::vector(parent.marks)) {
+      if ((mark.mask & mask & IN_ALL_EVENTS) == 0) continue;
+      if (!is_linked && (mark.mask & IN_EXCL_UNLINK) != 0) continue;
+      mark.by->queue(mark.wd, mask, 0, dentry.name);
+    }
+  }
   notify(*dentry.inode, mask, 0, "");
 }
 

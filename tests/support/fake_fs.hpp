@@ -117,10 +117,11 @@ class FakeFs final : public Fs, public Disk {
   int truncate(const std::string& path, std::int64_t size) override;
   int set_times(const std::string& path, std::int64_t seconds) override;
   int change_mode(const std::string& path, std::uint32_t mode) override;
-  int change_owner(const std::string& path, std::uint32_t uid) override;
+  int change_owner(const std::string& path) override;
   int set_attribute(const std::string& path) override;
   int make_symlink(const std::string& target, const std::string& path) override;
   int make_fifo(const std::string& path) override;
+  int make_node(const std::string& path) override;
 
   // What only a fake can do
   int mount(const std::string& path);

@@ -10,7 +10,7 @@
 
 namespace inotifier::testing {
 
-FakeNotifier::FakeNotifier(FakeFs& fs) : fs_(fs) {}
+FakeNotifier::FakeNotifier(FakeFs& fs, std::uint32_t flags) : fs_(fs), flags_(flags) {}
 
 FakeNotifier::~FakeNotifier() {
   for (const auto& [wd, weak] : marks_) {
@@ -25,6 +25,7 @@ int FakeNotifier::add_watch(int handle, std::uint32_t mask) {
   const std::shared_ptr<FakeInode> inode = fs_.inode_of(handle);
   if (inode == nullptr) return -EBADF;
   if (inode->unreadable) return -EACCES;
+  mask |= flags_;
   for (FakeInode::Mark& mark : inode->marks) {
     if (mark.by != this) continue;
     if ((mask & IN_MASK_CREATE) != 0) return -EEXIST;

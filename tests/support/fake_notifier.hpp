@@ -20,8 +20,8 @@ struct FakeInode;
 
 class FakeNotifier final : public Notifier {
  public:
-  /// `fs` must live longer.
-  explicit FakeNotifier(FakeFs& fs);
+  /// `fs` must live longer. `flags` are added to every mask, as the daemon's source does.
+  explicit FakeNotifier(FakeFs& fs, std::uint32_t flags = 0);
   ~FakeNotifier() override;
   FakeNotifier(const FakeNotifier&) = delete;
   FakeNotifier& operator=(const FakeNotifier&) = delete;
@@ -55,6 +55,7 @@ class FakeNotifier final : public Notifier {
   static std::size_t size_of(const Queued& record);
 
   FakeFs& fs_;
+  std::uint32_t flags_;
   std::deque<Queued> queue_;
   std::map<int, std::weak_ptr<FakeInode>> marks_;
   int last_wd_ = 0;

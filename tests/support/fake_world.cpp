@@ -1,5 +1,7 @@
 #include "support/fake_world.hpp"
 
+#include <sys/inotify.h>
+
 #include <algorithm>
 #include <cerrno>
 #include <stdexcept>
@@ -86,7 +88,7 @@ void FakeWorld::start(const std::vector<WatchConfig>& watches) {
   for (const WatchConfig& watch : watches) {
     std::unique_ptr<FakeNotifier> notifier;
     if (watch.backend != WatchConfig::Backend::kPoll) {
-      notifier = std::make_unique<FakeNotifier>(fs_);
+      notifier = std::make_unique<FakeNotifier>(fs_, IN_ONLYDIR | IN_EXCL_UNLINK);
     }
     pipeline_.add_watch(watch, notifier.get());
     notifiers_.push_back(std::move(notifier));

@@ -130,16 +130,22 @@ int RealDisk::change_mode(const std::string& path, std::uint32_t mode) {
   return answer(::chmod(path.c_str(), mode));
 }
 
-int RealDisk::change_owner(const std::string& path, std::uint32_t uid) {
-  return answer(::chown(path.c_str(), uid, static_cast<gid_t>(-1)));
+int RealDisk::change_owner(const std::string& path) {
+  return answer(::chown(path.c_str(), ::geteuid(), static_cast<gid_t>(-1)));
 }
 
 int RealDisk::set_attribute(const std::string& path) {
-  return answer(::setxattr(path.c_str(), "user.inotifier", "1", 1, 0));
+  // tmpfs has user attributes since Linux 6.6.
+  const int result = answer(::setxattr(path.c_str(), "user.inotifier", "1", 1, 0));
+  return result == -EOPNOTSUPP ? 0 : result;
 }
 
 int RealDisk::make_symlink(const std::string& target, const std::string& path) {
   return answer(::symlink(target.c_str(), path.c_str()));
+}
+
+int RealDisk::make_node(const std::string& path) {
+  return answer(::mknod(path.c_str(), S_IFREG | 0644, 0));
 }
 
 int RealDisk::make_fifo(const std::string& path) { return answer(::mkfifo(path.c_str(), 0644)); }

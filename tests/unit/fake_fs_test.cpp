@@ -35,15 +35,21 @@ class Transcript {
 
  private:
   std::string text(const Record& record) {
-    static const std::pair<std::uint32_t, const char*> kNames[] = {
-        {IN_ACCESS, "ACCESS"},           {IN_MODIFY, "MODIFY"},
-        {IN_ATTRIB, "ATTRIB"},           {IN_CLOSE_WRITE, "CLOSE_WRITE"},
-        {IN_CLOSE_NOWRITE, "CLOSE"},     {IN_OPEN, "OPEN"},
-        {IN_MOVED_FROM, "MOVED_FROM"},   {IN_MOVED_TO, "MOVED_TO"},
-        {IN_CREATE, "CREATE"},           {IN_DELETE, "DELETE"},
-        {IN_DELETE_SELF, "DELETE_SELF"}, {IN_MOVE_SELF, "MOVE_SELF"},
-        {IN_IGNORED, "IGNORED"},         {IN_Q_OVERFLOW, "Q_OVERFLOW"},
-        {IN_ISDIR, "ISDIR"}};
+    static const std::pair<std::uint32_t, const char*> kNames[] = {{IN_ACCESS, "ACCESS"},
+                                                                   {IN_MODIFY, "MODIFY"},
+                                                                   {IN_ATTRIB, "ATTRIB"},
+                                                                   {IN_CLOSE_WRITE, "CLOSE_WRITE"},
+                                                                   {IN_CLOSE_NOWRITE, "CLOSE"},
+                                                                   {IN_OPEN, "OPEN"},
+                                                                   {IN_MOVED_FROM, "MOVED_FROM"},
+                                                                   {IN_MOVED_TO, "MOVED_TO"},
+                                                                   {IN_CREATE, "CREATE"},
+                                                                   {IN_DELETE, "DELETE"},
+                                                                   {IN_DELETE_SELF, "DELETE_SELF"},
+                                                                   {IN_MOVE_SELF, "MOVE_SELF"},
+                                                                   {IN_IGNORED, "IGNORED"},
+                                                                   {IN_Q_OVERFLOW, "Q_OVERFLOW"},
+                                                                   {IN_ISDIR, "ISDIR"}};
     std::string line = std::to_string(record.wd);
     for (const auto& [bit, name] : kNames) {
       if ((record.mask & bit) != 0) line += std::string(" ") + name;
@@ -71,7 +77,7 @@ struct Stage {
 };
 using Play = std::function<void(Stage&)>;
 
-std::vector<std::string> play_fake(const Play& play) {
+std::vector<std::string> play_fake(const Play& play, std::uint32_t mask) {
   FakeFs fs;
   fs.set_time({kTick, 1'000 * kTick});
   FakeNotifier notifier(fs);
@@ -80,7 +86,7 @@ std::vector<std::string> play_fake(const Play& play) {
   Stage stage{fs, "/w",
               [&](const std::string& path) {
                 const int handle = fs.open_directory(root, path);
-                REQUIRE(notifier.add_watch(handle, IN_ALL_EVENTS) > 0);
+                REQUIRE(notifier.add_watch(handle, mask) > 0);
                 fs.close(handle);
               },
               [&](const std::string& path) { return fs.open_directory(root, path); },
@@ -93,7 +99,7 @@ std::vector<std::string> play_fake(const Play& play) {
   return transcript.lines();
 }
 
-std::vector<std::string> play_kernel(const Play& play) {
+std::vector<std::string> play_kernel(const Play& play, std::uint32_t mask) {
   const Sandbox sandbox(Sandbox::places().front());
   RealDisk disk;
   const UniqueFd inotify(inotify_init1(IN_NONBLOCK | IN_CLOEXEC));
@@ -101,7 +107,7 @@ std::vector<std::string> play_kernel(const Play& play) {
   Stage stage{disk, sandbox.path(),
               [&](const std::string& path) {
                 const std::string whole = sandbox.path() + "/" + path;
-                REQUIRE(inotify_add_watch(inotify.get(), whole.c_str(), IN_ALL_EVENTS) > 0);
+                REQUIRE(inotify_add_watch(inotify.get(), whole.c_str(), mask) > 0);
               },
               [&](const std::string& path) {
                 const std::string whole = sandbox.path() + "/" + path;
@@ -119,12 +125,16 @@ std::vector<std::string> play_kernel(const Play& play) {
 }
 
 void compare(const Play& play) {
-  const std::vector<std::string> kernel = play_kernel(play);
-  const std::vector<std::string> fake = play_fake(play);
-  CHECK(kernel.size() == fake.size());
-  for (std::size_t i = 0; i < std::max(kernel.size(), fake.size()); ++i) {
-    CAPTURE(i);
-    CHECK((i < kernel.size() ? kernel[i] : "-") == (i < fake.size() ? fake[i] : "-"));
+  for (const std::uint32_t mask : {std::uint32_t{IN_ALL_EVENTS},
+                                   std::uint32_t{IN_ALL_EVENTS} | std::uint32_t{IN_EXCL_UNLINK}}) {
+    const std::vector<std::string> kernel = play_kernel(play, mask);
+    const std::vector<std::string> fake = play_fake(play, mask);
+    CHECK(kernel.size() == fake.size());
+    for (std::size_t i = 0; i < std::max(kernel.size(), fake.size()); ++i) {
+      CAPTURE(mask);
+      CAPTURE(i);
+      CHECK((i < kernel.size() ? kernel[i] : "-") == (i < fake.size() ? fake[i] : "-"));
+    }
   }
 }
 
@@ -262,8 +272,8 @@ TEST_CASE("fake fs: a full queue says so once, and goes on when it has been read
   CHECK(fs.make_fifo("/w/e") == 0);
   CHECK(fs.make_fifo("/w/f") == 0);
   transcript.add(notifier.read());
-  CHECK(transcript.lines() == std::vector<std::string>{"1 CREATE a", "1 CREATE b",
-                                                       "-1 Q_OVERFLOW ", "1 CREATE e"});
+  CHECK(transcript.lines() ==
+        std::vector<std::string>{"1 CREATE a", "1 CREATE b", "-1 Q_OVERFLOW ", "1 CREATE e"});
 }
 
 TEST_CASE("fake fs: a removed watch gets IN_IGNORED, its number is not used again") {
