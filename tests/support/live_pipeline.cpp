@@ -1,0 +1,104 @@
+#include "support/live_pipeline.hpp"
+
+#include <poll.h>
+#include <sys/eventfd.h>
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <stdexcept>
+#include <utility>
+
+#include "base/clock.hpp"
+#include "inotifier/wire.hpp"
+
+namespace inotifier::testing {
+
+LivePipeline::LivePipeline(const std::vector<WatchConfig>& watches)
+    : wake_(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)),
+      journal_("test", read_clocks().wall),
+      pipeline_(fs_, journal_,
+                [this](std::string_view, std::string_view body) {
+                  Event event = decode(body);
+                  const std::lock_guard lock(mutex_);
+                  events_.push_back(std::move(event));
+                }),
+      mailbox_(watches.size(), kMailboxBytes),
+      source_(mailbox_) {
+  for (std::size_t i = 0; i < watches.size(); ++i) {
+    Notifier* notifier = nullptr;
+    if (watches[i].backend != WatchConfig::Backend::kPoll) {
+      int error = 0;
+      notifier = source_.add_instance(i, error);
+      if (notifier == nullptr) {
+        throw std::runtime_error(std::string("inotify_init1: ") + std::strerror(error));
+      }
+    }
+    pipeline_.add_watch(watches[i], notifier);
+  }
+  source_.start();
+  thread_ = std::thread([this] { run(); });
+}
+
+LivePipeline::~LivePipeline() {
+  give(Order::kStop);
+  thread_.join();
+  source_.stop();
+}
+
+void LivePipeline::take(std::vector<Event>& events) {
+  const std::lock_guard lock(mutex_);
+  for (Event& event : std::exchange(events_, {})) events.push_back(std::move(event));
+}
+
+void LivePipeline::rescan() { give(Order::kRescan); }
+
+void LivePipeline::hold(bool on) { give(on ? Order::kHold : Order::kLetGo); }
+
+void LivePipeline::give(Order order) {
+  std::unique_lock lock(mutex_);
+  order_ = order;
+  eventfd_write(wake_.get(), 1);
+  obeyed_.wait(lock, [this] { return order_ == Order::kNone; });
+}
+
+/// False if it is to stop.
+bool LivePipeline::obey() {
+  eventfd_t value = 0;
+  eventfd_read(wake_.get(), &value);
+  while (true) {
+    std::unique_lock lock(mutex_);
+    const Order order = std::exchange(order_, Order::kNone);
+    obeyed_.notify_all();
+    lock.unlock();
+    if (order == Order::kRescan) pipeline_.rescan_all();
+    if (order == Order::kStop) return false;
+    if (order != Order::kHold) return true;
+    pollfd polled{wake_.get(), POLLIN, 0};
+    poll(&polled, 1, -1);
+    eventfd_read(wake_.get(), &value);
+  }
+}
+
+void LivePipeline::run() {
+  constexpr std::size_t kBytesPerTurn = 256U << 10U;
+  std::vector<Mailbox::Chunk> chunks;
+  std::vector<Input> inputs;
+  while (true) {
+    mailbox_.take(chunks, kBytesPerTurn);
+    inputs.clear();
+    for (const auto& chunk : chunks) inputs.push_back({chunk.watch, chunk.position, chunk.bytes});
+    const bool more = pipeline_.step(read_clocks(), inputs);
+    const std::optional<Nanos> due = pipeline_.deadline();
+    timespec wait{0, 0};
+    if (!more && due) {
+      const Nanos left = std::max<Nanos>(0, *due - read_clocks().mono);
+      wait = {left / kSecond, left % kSecond};
+    }
+    std::array<pollfd, 2> polled{{{mailbox_.filled_fd(), POLLIN, 0}, {wake_.get(), POLLIN, 0}}};
+    ppoll(polled.data(), polled.size(), more || due ? &wait : nullptr, nullptr);
+    if (polled[1].revents != 0 && !obey()) return;
+  }
+}
+
+}  // namespace inotifier::testing

@@ -1,0 +1,58 @@
+// A pipeline on the kernel, turned by a thread of its own: what the daemon is without its sockets.
+// Its owner's thread makes, holds and ends it.
+#pragma once
+
+#include <condition_variable>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "base/mailbox.hpp"
+#include "base/unique_fd.hpp"
+#include "config/config.hpp"
+#include "daemon/pipeline.hpp"
+#include "inotifier/event.hpp"
+#include "journal/journal.hpp"
+#include "source/inotify_source.hpp"
+#include "source/real_fs.hpp"
+
+namespace inotifier::testing {
+
+class LivePipeline {
+ public:
+  /// Small, so that a held pipeline soon leaves the records to the kernel's queue.
+  static constexpr std::size_t kMailboxBytes = 64U << 10U;
+
+  explicit LivePipeline(const std::vector<WatchConfig>& watches);
+  ~LivePipeline();
+  LivePipeline(const LivePipeline&) = delete;
+  LivePipeline& operator=(const LivePipeline&) = delete;
+
+  /// Moves what was published since the last call to the end of `events`.
+  void take(std::vector<Event>& events);
+  void rescan();
+  /// Returns when the turn in progress is over; no other begins until it is let go.
+  void hold(bool on);
+
+ private:
+  enum class Order { kNone, kRescan, kHold, kLetGo, kStop };
+  void give(Order order);
+  void run();
+  bool obey();
+
+  std::mutex mutex_;  ///< for order_ and events_
+  std::condition_variable obeyed_;
+  Order order_ = Order::kNone;
+  std::vector<Event> events_;
+  UniqueFd wake_;
+
+  // In the order of the start.
+  RealFs fs_;
+  Journal journal_;
+  Pipeline pipeline_;
+  Mailbox mailbox_;
+  InotifySource source_;
+  std::thread thread_;
+};
+
+}  // namespace inotifier::testing
