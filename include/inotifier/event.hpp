@@ -23,16 +23,16 @@ struct Value {
   std::variant<std::monostate, bool, std::int64_t, double, std::string, Bytes, Array, Map> v;
 
   Value() = default;
-  Value(bool b) : v(b) {}                                           // NOLINT(*-explicit-*)
-  Value(int i) : v(static_cast<std::int64_t>(i)) {}                 // NOLINT(*-explicit-*)
-  Value(std::int64_t i) : v(i) {}                                   // NOLINT(*-explicit-*)
-  Value(double d) : v(d) {}                                         // NOLINT(*-explicit-*)
-  Value(const char* s) : v(std::string(s)) {}                       // NOLINT(*-explicit-*)
-  Value(std::string s) : v(std::move(s)) {}                         // NOLINT(*-explicit-*)
-  Value(std::string_view s) : v(std::string(s)) {}                  // NOLINT(*-explicit-*)
-  Value(Bytes b) : v(std::move(b)) {}                               // NOLINT(*-explicit-*)
-  Value(Array a) : v(std::move(a)) {}                               // NOLINT(*-explicit-*)
-  Value(Map m) : v(std::move(m)) {}                                 // NOLINT(*-explicit-*)
+  Value(bool b) : v(b) {}                            // NOLINT(*-explicit-*)
+  Value(int i) : v(static_cast<std::int64_t>(i)) {}  // NOLINT(*-explicit-*)
+  Value(std::int64_t i) : v(i) {}                    // NOLINT(*-explicit-*)
+  Value(double d) : v(d) {}                          // NOLINT(*-explicit-*)
+  Value(const char* s) : v(std::string(s)) {}        // NOLINT(*-explicit-*)
+  Value(std::string s) : v(std::move(s)) {}          // NOLINT(*-explicit-*)
+  Value(std::string_view s) : v(std::string(s)) {}   // NOLINT(*-explicit-*)
+  Value(Bytes b) : v(std::move(b)) {}                // NOLINT(*-explicit-*)
+  Value(Array a) : v(std::move(a)) {}                // NOLINT(*-explicit-*)
+  Value(Map m) : v(std::move(m)) {}                  // NOLINT(*-explicit-*)
 
   bool operator==(const Value&) const = default;
 
@@ -49,14 +49,15 @@ struct Value {
 
 /// One event, decoded. Every field of the envelope is text, as on the wire.
 struct Event {
-  std::string id;            ///< 32 hex digits; the same fact has the same id however often it is told
-  std::string source;        ///< "//<daemon name>/<watch>"
-  std::string type;          ///< "file.completed", "watch.ready", "in_create", ...
-  std::string subject;       ///< path relative to the watch's root, percent-encoded; "" = the watch
-  std::string time;          ///< RFC 3339, UTC, nine decimals
-  std::string sequence;      ///< position in the journal, 20 digits
-  std::string prevsequence;  ///< position of the previous event of the same topic; "0" for the first
-  Value data;                ///< map
+  std::string id;        ///< 32 hex digits; the same fact has the same id however often it is told
+  std::string source;    ///< "//<daemon name>/<watch>"
+  std::string type;      ///< "file.completed", "watch.ready", "in_create", ...
+  std::string subject;   ///< path relative to the watch's root, percent-encoded; "" = the watch
+  std::string time;      ///< RFC 3339, UTC, nine decimals
+  std::string sequence;  ///< position in the journal, 20 digits
+  std::string
+      prevsequence;  ///< position of the previous event of the same topic; "0" for the first
+  Value data;        ///< map
 
   bool operator==(const Event&) const = default;
 

@@ -21,8 +21,8 @@ std::string to_utf8(std::string_view bytes);
 /// Bytes of the character at the beginning; 0 if `bytes` is empty or does not begin with one.
 std::size_t utf8_length(std::string_view bytes);
 
-/// RFC 3986: everything but unreserved characters, sub-delims, ":", "@" and "/" becomes %XX. A first
-/// segment with a colon gets "./" before it, so that it is no scheme.
+/// RFC 3986: everything but unreserved characters, sub-delims, ":", "@" and "/" becomes %XX. A
+/// first segment with a colon gets "./" before it, so that it is no scheme.
 std::string percent_encode(std::string_view path);
 /// True if percent_encode would change nothing.
 bool is_plain_in_uri(std::string_view path);

@@ -1,5 +1,5 @@
-// Reports to wire bytes. The only file besides json.cpp that knows the wire format; codec.cpp is the
-// only one with msgpack. Pure; any thread.
+// Reports to wire bytes; codec.cpp holds encode and decode of wire.hpp too, and is the only file
+// with msgpack. Pure; any thread.
 #pragma once
 
 #include <cstdint>
@@ -21,10 +21,13 @@ struct Envelope {
   std::uint64_t previous = 0;  ///< position of the previous event of the topic; 0 = none
 };
 
-/// Appends nothing: replaces `out`, whose capacity is kept from call to call.
+/// Replaces `out`, whose capacity is kept from call to call: nothing else is allocated for a path
+/// that is UTF-8 and plain in a URI. Neither subject nor path if report.path is empty; no mode, uid
+/// and gid if the mode is 0 (a file that is gone); no evidence for what is not complete. A key of
+/// report.data must not be one that is written here.
 void encode_report(const Report& report, const Envelope& envelope, std::string& out);
 
-/// 20 digits. 0 becomes "0" where the wire says so (prevsequence), see encode_report.
+/// 20 digits. Only prevsequence says "0" for 0, see encode_report.
 std::string position_text(std::uint64_t position);
 
 }  // namespace inotifier

@@ -12,7 +12,9 @@ namespace inotifier {
 class Publisher {
  public:
   /// Binds. An ipc path gets its directory made, mode 0660, and a lock file `<path>.lock` held with
-  /// flock(2), so that a second daemon cannot steal it. Throws SetupError with path and remedy.
+  /// flock(2), so that a second daemon cannot steal it; the socket is removed at the end. Changes
+  /// the umask for a moment, so no other thread may make files meanwhile. Throws SetupError with
+  /// path and remedy.
   Publisher(const std::vector<std::string>& endpoints, int high_water_mark);
   ~Publisher();
   Publisher(const Publisher&) = delete;

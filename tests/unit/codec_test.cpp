@@ -283,7 +283,7 @@ TEST_CASE("hostile MessagePack is an error and nothing worse") {
     const char* what;
     std::string bytes;
   };
-  for (const auto& [what, bytes] : {
+  for (const Example& each : {
            Example{"nothing", ""},
            Example{"the byte that is never used", "\xc1"},
            Example{"bytes left over", "\x01\x02"},
@@ -310,7 +310,7 @@ TEST_CASE("hostile MessagePack is an error and nothing worse") {
            Example{"33 levels", nested(33)},
            Example{"a million levels", nested(1'000'000)},
        }) {
-    CHECK_THROWS_AS_MESSAGE(decode_value(bytes), WireError, what);
+    CHECK_THROWS_AS_MESSAGE(decode_value(each.bytes), WireError, each.what);
   }
   CHECK_NOTHROW(decode_value(nested(32)));
 }
