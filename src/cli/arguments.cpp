@@ -3,11 +3,13 @@
 #include <fmt/core.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdio>
 #include <exception>
 
 #include "base/error.hpp"
 #include "config/load.hpp"
+#include "config/tree.hpp"
 #include "inotifier/client.hpp"
 
 namespace inotifier {
@@ -34,7 +36,7 @@ std::int64_t timeout_of(const std::string& text) {
 }  // namespace
 
 int run_command_line(int argc, char** argv) {
-  CLI::App app{"Tells programs in any language about files that are finished."};
+  CLI::App app{"Tells programs in any language about files that are finished.", "inotifier"};
   app.set_version_flag("--version", "inotifier " INOTIFIER_VERSION);
   app.require_subcommand(1);
   app.failure_message(CLI::FailureMessage::simple);
@@ -47,7 +49,8 @@ int run_command_line(int argc, char** argv) {
   watch_app.add_option("DIR", watch.directories, "directories, watched with all below")->required();
   watch_app.add_flag("--existing", watch.existing, "announce what is there already as well");
   watch_app.add_option("-o,--option", watch.options,
-                       "an option of a [[watch]], such as settle=5s or include='[\"*.dcm\"]'");
+                       "an option of a [[watch]], such as settle=5s or include='[\"*.dcm\"]'")
+      ->allow_extra_args(false);
   watch_app.add_option("-j,--parallel", watch.parallel, "so many commands at a time")
       ->check(CLI::Range(1, 1024));
   add_output(watch_app, watch.output, watch_timeout);
@@ -65,7 +68,8 @@ int run_command_line(int argc, char** argv) {
   std::string sub_timeout;
   auto& sub_app = *app.add_subcommand("sub", "listen to a running daemon and print");
   sub_app.add_option("TYPE", sub.types, "event types, such as file.completed; none = all");
-  sub_app.add_option("--watch", sub.watches, "only of this watch; may be given several times");
+  sub_app.add_option("--watch", sub.watches, "only of this watch; may be given several times")
+      ->allow_extra_args(false);
   sub_app.add_option("--endpoint", sub.endpoint, "where the daemon publishes (ipc://... tcp://...)");
   add_output(sub_app, sub.output, sub_timeout);
 
@@ -75,6 +79,16 @@ int run_command_line(int argc, char** argv) {
   check_app.add_option("-c,--config", check.config, "configuration file");
   check_app.add_option("DIR", check.directories, "directories to watch besides");
   check_app.add_flag("--json", check.json, "as JSON");
+
+  const std::vector<std::string> commands{"watch", "run", "sub", "check"};
+  const std::string first = argc > 1 ? argv[1] : "";
+  if (!first.empty() && first[0] != '-' &&
+      std::find(commands.begin(), commands.end(), first) == commands.end()) {
+    const std::string hint = config::suggest(first, commands);
+    fmt::print(stderr, "inotifier: there is no command \"{}\"{}; see inotifier --help\n", first,
+               hint.empty() ? "" : " (" + hint + ")");
+    return 2;
+  }
 
   // The command is cut off first: nothing of it is ours to understand.
   int own = argc;

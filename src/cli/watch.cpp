@@ -1,12 +1,15 @@
 // inotifier watch DIR... [-- COMMAND {path}]: one process, no sockets, no state. Prints each finished
 // file, or runs a command for it.
 #include <fmt/core.h>
+#include <sys/stat.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdio>
 #include <optional>
 
 #include "base/clock.hpp"
+#include "base/error.hpp"
 #include "base/log.hpp"
 #include "cli/arguments.hpp"
 #include "cli/command.hpp"
@@ -93,6 +96,17 @@ int run_watch(const WatchArguments& arguments) {
     options.watch_options.insert(options.watch_options.begin(), "events=[\"file.completed\"]");
   }
   const Config config = load_config(options, process_environment());
+  // The daemon waits for a directory to come; a person at a terminal has mistyped it.
+  for (const WatchConfig& watch : config.watches) {
+    struct stat found;
+    if (stat(watch.path.c_str(), &found) != 0) {
+      throw SetupError(describe("watch", watch.path, errno) + ": name a directory that exists");
+    }
+    if (!S_ISDIR(found.st_mode)) {
+      throw SetupError(describe("watch", watch.path, ENOTDIR) +
+                       ": a directory is watched, with all its files");
+    }
+  }
   log::set_up("warning", false);
   PrintingOwner owner(arguments);
   Runner runner(config, owner);
