@@ -26,8 +26,8 @@ SANITIZED = bool(os.environ.get("INOTIFIER_SANITIZE"))
 # Deadlines are for a machine that is busy with other things; sanitized programs are slower still.
 PATIENCE = 4 if SANITIZED else 1
 # An event's time is that of the turn in which it was established, so it can lie this much before
-# the moment the daemon looked (turns are cut at 10 ms; the rest is for a busy machine).
-TURN = 25_000_000
+# the moment the daemon looked (turns are cut at 10 ms; the rest is for a machine with other work).
+TURN = 200_000_000
 
 Message = collections.namedtuple("Message", "topic event mono real")
 
@@ -198,8 +198,9 @@ class Daemon:
         self.config.write_text(text)
 
     def start(self, wrapper=(), ready=True):
-        if self.collector is None:
-            self.collector = Collector(self.endpoint)
+        if self.collector is not None:
+            self.collector.stop()
+        self.collector = Collector(self.endpoint)
         self.process = subprocess.Popen(
             [*wrapper, str(self.binary), "run", "-c", str(self.config)],
             stdin=subprocess.DEVNULL,

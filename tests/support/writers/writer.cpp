@@ -1,7 +1,8 @@
 // Writes files the way receivers and tools do, and notes when. `writer help` lists the ways.
 //
-// The log is one JSON object a line: {"what", "mono", "real", "size", "mtime", "path"}. The times are
-// nanoseconds of CLOCK_MONOTONIC and CLOCK_REALTIME; "<call>-before" is taken before the system call,
+// The log is one JSON object a line: {"what", "mono", "real", "size", "mtime", "path"}. The times
+// are nanoseconds of CLOCK_MONOTONIC and CLOCK_REALTIME; "<call>-before" is taken before the system
+// call,
 // "<call>-after" when it has returned, so that the call took effect between the two. The path is
 // percent-encoded, relative to the writer's working directory if it was given so.
 #include <fcntl.h>
@@ -96,23 +97,28 @@ class Log {
   std::string text_;
 };
 
-Log log_;
-bool step_ = false;         // --step: wait for a line on standard input at every pause
-Nanos hold_ = 0;            // --hold: otherwise sleep so long there
-Nanos pause_ = 0;           // --pause: between chunks or rounds
-Nanos gap_ = 0;             // --gap: between the last two closes
-std::size_t bytes_ = 4096;  // --bytes: size of each file
+Log notes;
+
+struct Settings {
+  bool step = false;         // --step: wait for a line on standard input at every pause
+  Nanos hold = 0;            // --hold: otherwise sleep so long there
+  Nanos pause = 0;           // --pause: between chunks or rounds
+  Nanos gap = 0;             // --gap: between the last two closes
+  std::size_t bytes = 4096;  // --bytes: size of each file
+};
+Settings settings;
 
 /// A point at which a test wants to look at what was announced.
 void pause_at(const char* where) {
-  if (!step_) {
-    sleep_for(hold_);
+  if (!settings.step) {
+    sleep_for(settings.hold);
     return;
   }
   std::printf("at %s\n", where);
   std::fflush(stdout);
   char line[16];
-  if (std::fgets(line, sizeof line, stdin) == nullptr) throw std::runtime_error("standard input ended");
+  if (std::fgets(line, sizeof line, stdin) == nullptr)
+    throw std::runtime_error("standard input ended");
 }
 
 void make_directory(const std::string& path) {
@@ -122,7 +128,7 @@ void make_directory(const std::string& path) {
 int open_file(const std::string& path, int flags) {
   const int fd = open(path.c_str(), flags | O_CLOEXEC, 0644);
   if (fd < 0) fail("open", path);
-  log_.note("open-after", path);
+  notes.note("open-after", path);
   return fd;
 }
 
@@ -146,15 +152,15 @@ void fill(int fd, std::size_t bytes) {
 void close_file(int fd, const std::string& path) {
   struct stat st {};
   if (fstat(fd, &st) != 0) fail("fstat", path);
-  log_.note("close-before", path, &st);
+  notes.note("close-before", path, &st);
   close(fd);
-  log_.note("close-after", path, &st);
+  notes.note("close-after", path, &st);
 }
 
 void rename_file(const std::string& from, const std::string& to) {
-  log_.note("rename-before", to);
+  notes.note("rename-before", to);
   if (rename(from.c_str(), to.c_str()) != 0) fail("rename", to);
-  log_.note("rename-after", to);
+  notes.note("rename-after", to);
 }
 
 void write_file(const std::string& path, std::size_t bytes) {
@@ -170,14 +176,12 @@ void write_chunks(const std::string& path, std::size_t bytes) {
     const std::size_t part = std::min(bytes - done, bytes / 4 + 1);
     fill(fd, part);
     done += part;
-    if (done < bytes) sleep_for(pause_);
+    if (done < bytes) sleep_for(settings.pause);
   }
   close_file(fd, path);
 }
 
-std::string uid(int number) {
-  return "1.2.826.0.1.3680043.9.7777.1." + std::to_string(number);
-}
+std::string uid(int number) { return "1.2.826.0.1.3680043.9.7777.1." + std::to_string(number); }
 
 using Arguments = std::vector<std::string>;
 
@@ -198,7 +202,7 @@ void nested_receiver(const Arguments& a) {
     const std::string name = std::to_string(i);
     const std::string part = root + "/" + name + ".part";
     const std::string directory = root + "/p_" + name;
-    write_file(part, bytes_);
+    write_file(part, settings.bytes);
     make_directory(directory);
     make_directory(directory + "/s");
     rename_file(part, directory + "/s/" + name);
@@ -211,14 +215,14 @@ void dcmrcv(const Arguments& a) {
     const std::string directory = a[1] + "/AE" + std::to_string(i % 3);
     make_directory(directory);
     const std::string final_name = directory + "/" + uid(i);
-    write_chunks(final_name + ".part", bytes_);
+    write_chunks(final_name + ".part", settings.bytes);
     rename_file(final_name + ".part", final_name);
   }
 }
 
 /// Early builds of dcmrcv: straight to the final name.
 void dcmrcv_early(const Arguments& a) {
-  for (int i = 0; i < number(a[0]); ++i) write_chunks(a[1] + "/" + uid(i), bytes_);
+  for (int i = 0; i < number(a[0]); ++i) write_chunks(a[1] + "/" + uid(i), settings.bytes);
 }
 
 /// What both dcm4che receivers do once the temporary is closed.
@@ -243,7 +247,7 @@ void dcm4che_store(const std::string& part, const std::string& root, int i) {
 void dcm4che(const Arguments& a) {
   for (int i = 0; i < number(a[0]); ++i) {
     const std::string part = a[1] + "/" + uid(i) + ".part";
-    write_chunks(part, bytes_);
+    write_chunks(part, settings.bytes);
     dcm4che_store(part, a[1], i);
   }
 }
@@ -254,7 +258,7 @@ void dcm4che_tempfile(const Arguments& a) {
     const std::string digits = std::to_string(8'000'000'000'000'000'000U + unsigned(i) * 7919U);
     const std::string part = a[1] + "/" + uid(i) + digits + ".part";
     close_file(open_file(part, O_RDWR | O_CREAT | O_EXCL), part);
-    write_chunks(part, bytes_);
+    write_chunks(part, settings.bytes);
     dcm4che_store(part, a[1], i);
   }
 }
@@ -263,7 +267,7 @@ void dcm4che_tempfile(const Arguments& a) {
 void held(const Arguments& a) {
   const int fd = open_file(a[0], O_WRONLY | O_CREAT | O_TRUNC);
   pause_at("opened");
-  fill(fd, bytes_);
+  fill(fd, settings.bytes);
   pause_at("written");
   close_file(fd, a[0]);
 }
@@ -273,36 +277,36 @@ void tmpfile_link(const Arguments& a) {
   const std::string directory = a[0].substr(0, a[0].find_last_of('/'));
   const int fd = open(directory.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0644);
   if (fd < 0) fail("open O_TMPFILE", directory);
-  fill(fd, bytes_ / 2);
-  log_.note("link-before", a[0]);
+  fill(fd, settings.bytes / 2);
+  notes.note("link-before", a[0]);
   const std::string link = "/proc/self/fd/" + std::to_string(fd);
   if (linkat(AT_FDCWD, link.c_str(), AT_FDCWD, a[0].c_str(), AT_SYMLINK_FOLLOW) != 0) {
     fail("linkat", a[0]);
   }
-  log_.note("link-after", a[0]);
+  notes.note("link-after", a[0]);
   pause_at("linked");
-  fill(fd, bytes_ - bytes_ / 2);
+  fill(fd, settings.bytes - settings.bytes / 2);
   pause_at("written");
   close_file(fd, a[0]);
 }
 
 /// A finished file elsewhere on the file system gets a second name here.
 void hard_link(const Arguments& a) {
-  write_file(a[0], bytes_);
-  log_.note("link-before", a[1]);
+  write_file(a[0], settings.bytes);
+  notes.note("link-before", a[1]);
   if (link(a[0].c_str(), a[1].c_str()) != 0) fail("link", a[1]);
-  log_.note("link-after", a[1]);
+  notes.note("link-after", a[1]);
 }
 
 /// The same while it is still being written: the watched directory never sees the close.
 void link_open(const Arguments& a) {
   const int fd = open_file(a[0], O_WRONLY | O_CREAT | O_TRUNC);
-  fill(fd, bytes_ / 2);
-  log_.note("link-before", a[1]);
+  fill(fd, settings.bytes / 2);
+  notes.note("link-before", a[1]);
   if (link(a[0].c_str(), a[1].c_str()) != 0) fail("link", a[1]);
-  log_.note("link-after", a[1]);
+  notes.note("link-after", a[1]);
   pause_at("linked");
-  fill(fd, bytes_ - bytes_ / 2);
+  fill(fd, settings.bytes - settings.bytes / 2);
   pause_at("written");
   close_file(fd, a[1]);
 }
@@ -311,48 +315,48 @@ void link_open(const Arguments& a) {
 void two_writers(const Arguments& a) {
   const int first = open_file(a[0], O_WRONLY | O_CREAT | O_TRUNC);
   const int second = open_file(a[0], O_WRONLY | O_APPEND);
-  fill(first, bytes_ / 2);
+  fill(first, settings.bytes / 2);
   pause_at("half");
-  log_.note("first-close-before", a[0]);
-  if (gap_ == 0 && !step_) {
-    fill(second, bytes_ - bytes_ / 2);
+  notes.note("first-close-before", a[0]);
+  if (settings.gap == 0 && !settings.step) {
+    fill(second, settings.bytes - settings.bytes / 2);
     close(first);
     close_file(second, a[0]);
     return;
   }
   close(first);
   pause_at("one-left");
-  sleep_for(gap_);
-  fill(second, bytes_ - bytes_ / 2);
+  sleep_for(settings.gap);
+  fill(second, settings.bytes - settings.bytes / 2);
   close_file(second, a[0]);
 }
 
 /// Stores through a shared mapping that outlives the descriptor.
 void mapped(const Arguments& a) {
   const int fd = open_file(a[0], O_RDWR | O_CREAT | O_TRUNC);
-  if (ftruncate(fd, static_cast<off_t>(bytes_)) != 0) fail("ftruncate", a[0]);
-  void* memory = mmap(nullptr, bytes_, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+  if (ftruncate(fd, static_cast<off_t>(settings.bytes)) != 0) fail("ftruncate", a[0]);
+  void* memory = mmap(nullptr, settings.bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
   if (memory == MAP_FAILED) fail("mmap", a[0]);
-  log_.note("descriptor-close-before", a[0]);
+  notes.note("descriptor-close-before", a[0]);
   close(fd);
   pause_at("mapped");
-  std::memset(memory, 'm', bytes_);
+  std::memset(memory, 'm', settings.bytes);
   pause_at("written");
-  log_.note("close-before", a[0]);
-  munmap(memory, bytes_);
-  log_.note("close-after", a[0]);
+  notes.note("close-before", a[0]);
+  munmap(memory, settings.bytes);
+  notes.note("close-after", a[0]);
 }
 
 /// Truncates and rewrites one file; the generation stands in its last 16 bytes.
 void rewrite_loop(const Arguments& a) {
   for (int i = 0; i < number(a[0]); ++i) {
     const int fd = open_file(a[1], O_WRONLY | O_CREAT | O_TRUNC);
-    fill(fd, bytes_ - 16);
+    fill(fd, settings.bytes - 16);
     char trailer[17];
     std::snprintf(trailer, sizeof trailer, "%016d", i);
     write_all(fd, std::string_view(trailer, 16));
     close_file(fd, a[1]);
-    sleep_for(pause_);
+    sleep_for(settings.pause);
   }
 }
 
@@ -366,7 +370,7 @@ void relay(const Arguments& a) {
     if (next < 0) fail("open", a[1]);
     close(fd);
     fd = next;
-    sleep_for(pause_);
+    sleep_for(settings.pause);
   }
   write_all(fd, "0123456789abcdef");
   close_file(fd, a[1]);
@@ -378,7 +382,7 @@ void slow_creator(const Arguments& a) {
     const std::string path = a[1] + "/c" + std::to_string(i);
     const int fd = open_file(path, O_WRONLY | O_CREAT | O_EXCL);
     if (i % 3 == 0) sleep_for((i % 7) * 300 * kMicrosecond);
-    fill(fd, bytes_);
+    fill(fd, settings.bytes);
     close_file(fd, path);
   }
 }
@@ -387,7 +391,7 @@ void slow_creator(const Arguments& a) {
 /// has closed it.
 void many_writers(const Arguments& a) {
   const int count = number(a[0]);
-  log_.flush();
+  notes.flush();
   std::vector<pid_t> children;
   int gate[2];
   int opened[2];
@@ -406,7 +410,7 @@ void many_writers(const Arguments& a) {
         sleep_for(3 * kMillisecond);
       }
       close_file(fd, a[1]);
-      log_.flush();
+      notes.flush();
       _exit(0);
     }
     children.push_back(child);
@@ -418,7 +422,8 @@ void many_writers(const Arguments& a) {
   close(gate[1]);
   for (const pid_t child : children) {
     int status = 0;
-    if (waitpid(child, &status, 0) != child || status != 0) throw std::runtime_error("a writer failed");
+    if (waitpid(child, &status, 0) != child || status != 0)
+      throw std::runtime_error("a writer failed");
   }
 }
 
@@ -428,15 +433,16 @@ void bulk(const Arguments& a) {
   const int directories = number(a[1]);
   for (int i = 0; i < directories; ++i) make_directory(a[2] + "/b" + std::to_string(i));
   for (int i = 0; i < files; ++i) {
-    write_file(a[2] + "/b" + std::to_string(i % directories) + "/f" + std::to_string(i), bytes_);
+    write_file(a[2] + "/b" + std::to_string(i % directories) + "/f" + std::to_string(i),
+               settings.bytes);
   }
 }
 
 /// Files one after the other with --pause between: for measuring latency.
 void paced(const Arguments& a) {
   for (int i = 0; i < number(a[0]); ++i) {
-    write_file(a[1] + "/f" + std::to_string(i), bytes_);
-    sleep_for(pause_);
+    write_file(a[1] + "/f" + std::to_string(i), settings.bytes);
+    sleep_for(settings.pause);
   }
 }
 
@@ -470,7 +476,8 @@ const std::map<std::string, Command>& commands() {
 }
 
 int help() {
-  std::puts("writer COMMAND [--log FILE] [--step] [--hold MS] [--pause MS] [--gap MS] [--bytes N] ...");
+  std::puts(
+      "writer COMMAND [--log FILE] [--step] [--hold MS] [--pause MS] [--gap MS] [--bytes N] ...");
   for (const auto& [name, command] : commands()) {
     std::printf("  %-18s %s\n", name.c_str(), command.usage);
   }
@@ -492,24 +499,24 @@ int main(int argc, char** argv) {
         return argv[i];
       };
       if (word == "--log") {
-        log_.file = value();
+        notes.file = value();
       } else if (word == "--step") {
-        step_ = true;
+        settings.step = true;
       } else if (word == "--hold") {
-        hold_ = number(value()) * kMillisecond;
+        settings.hold = number(value()) * kMillisecond;
       } else if (word == "--pause") {
-        pause_ = number(value()) * kMillisecond;
+        settings.pause = number(value()) * kMillisecond;
       } else if (word == "--gap") {
-        gap_ = number(value()) * kMillisecond;
+        settings.gap = number(value()) * kMillisecond;
       } else if (word == "--bytes") {
-        bytes_ = static_cast<std::size_t>(number(value()));
+        settings.bytes = static_cast<std::size_t>(number(value()));
       } else {
         arguments.emplace_back(word);
       }
     }
     if (arguments.size() != found->second.arguments) return help();
     found->second.run(arguments);
-    log_.flush();
+    notes.flush();
     return 0;
   } catch (const std::exception& error) {
     std::fprintf(stderr, "writer: %s\n", error.what());
