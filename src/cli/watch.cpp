@@ -32,6 +32,7 @@ class PrintingOwner final : public Runner::Owner {
     // Losses and limits were logged to standard error; a pipe wants files.
     if (topic.starts_with("watch.") || (output_.count > 0 && taken_ >= output_.count)) return;
     const Event event = decode(body);
+    if (!printer_.shows(event)) return;
     ++taken_;
     heard_ = true;
     if (commands_) {

@@ -3,6 +3,7 @@
 #include <sys/inotify.h>
 
 #include <algorithm>
+#include <array>
 #include <set>
 #include <utility>
 
@@ -112,7 +113,7 @@ class Pipeline::Unit final : public Follower::Sink, public Out {
 
   // Watcher::Sink
   void on_raw(const RawEvent& event) override {
-    if (event.kind == RawEvent::Kind::kFound) ++found_;
+    if (event.kind == RawEvent::Kind::kFound) ++tally(event.origin).found;
     processor_->on(event, now_, *follower_, *this);
   }
 
@@ -175,13 +176,21 @@ class Pipeline::Unit final : public Follower::Sink, public Out {
   void say(Report report) override {
     if (report.file && report.type != "file.stalled") {
       announced_ = true;
-      if (report.file->origin != Origin::kLive && report.type != "file.removed") ++recovered_;
-      if (report.type == "file.removed") ++removed_;
+      Tally& count = tally(report.file->origin);
+      ++(report.type == "file.removed" ? count.removed : count.announced);
     }
     if (wants(report.type)) pipeline_.said_.push_back({name(), root(), std::move(report)});
   }
 
  private:
+  /// What came of one origin since the last scan of that origin.
+  struct Tally {
+    std::int64_t found = 0;
+    std::int64_t announced = 0;
+    std::int64_t removed = 0;
+  };
+  Tally& tally(Origin origin) { return tallies_[static_cast<std::size_t>(origin)]; }
+
   struct Scanned {
     Origin origin;
     std::string reason;
@@ -191,24 +200,25 @@ class Pipeline::Unit final : public Follower::Sink, public Out {
   /// After a scan, once everything that it found was looked at.
   void tell_scanned() {
     if (!scanned_ || processor_->undecided() > 0) return;
+    const Tally count = std::exchange(tally(scanned_->origin), Tally{});
     Report report;
     const double seconds = static_cast<double>(scanned_->duration) / static_cast<double>(kSecond);
     if (scanned_->origin == Origin::kStartup) {
       report.type = "watch.scanned";
-      report.data.emplace_back("found", found_);
-      report.data.emplace_back("announced", recovered_);
-      log::info("watch {}: scanned, {} files found, {} announced", name(), found_, recovered_);
+      report.data.emplace_back("found", count.found);
+      report.data.emplace_back("announced", count.announced);
+      log::info("watch {}: scanned, {} files found, {} announced", name(), count.found,
+                count.announced);
     } else {
       report.type = "watch.rescan";
       report.data.emplace_back("reason", scanned_->reason);
-      report.data.emplace_back("recovered", recovered_);
-      report.data.emplace_back("removed", removed_);
+      report.data.emplace_back("recovered", count.announced);
+      report.data.emplace_back("removed", count.removed);
       log::warning("watch {}: rescan ({}) recovered {} files in {:.3f} s", name(),
-                   scanned_->reason, recovered_, seconds);
+                   scanned_->reason, count.announced, seconds);
     }
     report.data.emplace_back("seconds", seconds);
     scanned_.reset();
-    found_ = recovered_ = removed_ = 0;
     say(std::move(report));
   }
 
@@ -226,9 +236,7 @@ class Pipeline::Unit final : public Follower::Sink, public Out {
   bool started_ = false;
   bool announced_ = false;
   std::optional<Scanned> scanned_;
-  std::int64_t found_ = 0;
-  std::int64_t recovered_ = 0;
-  std::int64_t removed_ = 0;
+  std::array<Tally, 6> tallies_;  ///< by origin
 };
 
 Pipeline::Pipeline(Fs& fs, Journal& journal, Journal::Publish publish)

@@ -41,6 +41,7 @@ void Completion::on(const RawEvent& event, const Now& now, Files& files, Out& ou
   now_ = now;
   files_ = &files;
   out_ = &out;
+  origin_ = event.origin;
   if (born_ == 0) born_ = now.wall;
   switch (event.kind) {
     case RawEvent::Kind::kInotify: return on_record(event);
@@ -223,10 +224,8 @@ void Completion::on_attributes(const RawEvent& event) {
   Stat stat;
   if (files_->stat(event.dir, event.name, stat) != 0) return;
   if (stat.inode != row->inode || stat.size != row->size) return;
-  if (stat.mtime == row->mtime) {
-    row->ctime = stat.ctime;
-    return;
-  }
+  // The row's ctime stays that of the announcement: a close to come must show what was written.
+  if (stat.mtime == row->mtime) return;
   // A writer at work changes the time too; its close will tell.
   if (options_.writer_check &&
       files_->writer(event.dir, event.name, stat) == Files::Writer::kOpen) {
@@ -357,7 +356,6 @@ Completion::Look Completion::look(Waiting& waiting) {
 
 /// Nobody writes it any more: is that news?
 Completion::Look Completion::decide(Waiting& waiting, const Stat& stat) {
-  waiting.undecided = false;
   if (stat.size < options_.min_size) return Look::kDone;
   const Row* row = table_.find(waiting.dir, waiting.name);
   const bool same = row != nullptr && row->same_version(stat, files_->keeps_inodes());
@@ -368,8 +366,9 @@ Completion::Look Completion::decide(Waiting& waiting, const Stat& stat) {
     waiting.due = now_.mono + kTickWait;
     return Look::kWait;
   }
-  if (options_.ignore_existing && waiting.origin == Origin::kStartup && stat.ctime < born_ &&
-      row == nullptr) {
+  // Ignored is what had no writer when we first looked.
+  if (options_.ignore_existing && waiting.undecided && waiting.origin == Origin::kStartup &&
+      stat.ctime < born_ && row == nullptr) {
     remember(waiting, stat, Row::State::kNoArrival, 0);
     return Look::kDone;
   }
@@ -435,7 +434,7 @@ void Completion::remember(const Waiting& waiting, const Stat& stat, Row::State s
 bool Completion::forget_row(DirId dir, std::string_view name, std::string_view path) {
   const Row* row = table_.find(dir, name);
   if (row == nullptr) return false;
-  if (row->state == Row::State::kAnnounced && out_->wants("file.removed")) {
+  if (row->state == Row::State::kAnnounced) {
     Report report;
     report.type = "file.removed";
     report.path = path;
@@ -445,6 +444,7 @@ bool Completion::forget_row(DirId dir, std::string_view name, std::string_view p
       facts.stat.size = row->size;
       facts.stat.mtime = row->mtime;
       facts.tie = row->tie;
+      facts.origin = origin_;
       facts.first_seen = now_.wall;
       out_->say(std::move(report));
     }

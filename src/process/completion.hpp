@@ -72,6 +72,7 @@ class Completion final : public Processor {
   Now now_;
   Files* files_ = nullptr;
   Out* out_ = nullptr;
+  Origin origin_ = Origin::kLive;
 };
 
 }  // namespace inotifier
