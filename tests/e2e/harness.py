@@ -53,9 +53,9 @@ def nanoseconds(rfc3339):
 
 
 def path_of(event):
-    """The path as bytes."""
+    """The path as bytes; b"" if the event has none."""
     data = event["data"]
-    return data.get("path_bytes") or data["path"].encode()
+    return data.get("path_bytes") or data.get("path", "").encode()
 
 
 def toml(value):
@@ -198,9 +198,7 @@ class Daemon:
         self.config.write_text(text)
 
     def start(self, wrapper=(), ready=True):
-        if self.collector is not None:
-            self.collector.stop()
-        self.collector = Collector(self.endpoint)
+        self.listen_anew()
         self.process = subprocess.Popen(
             [*wrapper, str(self.binary), "run", "-c", str(self.config)],
             stdin=subprocess.DEVNULL,
@@ -211,6 +209,12 @@ class Daemon:
         if ready:
             self.wait_ready()
         return self
+
+    def listen_anew(self):
+        """A new subscriber, which has heard nothing yet."""
+        if self.collector is not None:
+            self.collector.stop()
+        self.collector = Collector(self.endpoint)
 
     def wait_ready(self, timeout=20):
         """Until every watch has said watch.ready, to us or, before we listened, to nobody."""
