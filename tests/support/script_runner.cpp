@@ -335,14 +335,18 @@ class Runner {
 
   void expect_of_watch(const Expectation& expected) {
     const auto find = [&] {
-      sample();
       return std::ranges::find_if(
           of_watches_, [&](const Event& event) { return expected.matches(event, bindings_); });
     };
-    world_.await([&] { return find() != of_watches_.end(); });
+    world_.await([&] {
+      sample();
+      return find() != of_watches_.end();
+    });
+    sample();
     const auto found = find();
     if (found == of_watches_.end()) {
-      const std::vector<Event> got(of_watches_.begin(), of_watches_.end());
+      std::vector<Event> got(of_watches_.begin(), of_watches_.end());
+      got.insert(got.end(), of_files_.begin(), of_files_.end());
       fail(script_, *command_, "no such event\n" + side_by_side({expected}, got, {}));
     }
     of_watches_.erase(found);

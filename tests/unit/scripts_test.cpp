@@ -1,5 +1,5 @@
 // Every script of tests/scripts, on the fake file system and on the kernel.
-// INOTIFIER_SCRIPT=NAME plays that one alone.
+// INOTIFIER_SCRIPT=NAME plays that one alone, INOTIFIER_LOG=debug lets the daemon talk.
 #include <doctest/doctest.h>
 
 #include <atomic>
@@ -20,7 +20,8 @@ using namespace inotifier::testing;
 namespace {
 
 std::vector<Script> chosen_scripts() {
-  log::set_up("error", false);
+  const char* level = std::getenv("INOTIFIER_LOG");
+  log::set_up(level != nullptr ? level : "error", false);
   std::vector<Script> scripts = read_scripts(INOTIFIER_SOURCE_DIR "/tests/scripts");
   const char* only = std::getenv("INOTIFIER_SCRIPT");
   if (only != nullptr) {
