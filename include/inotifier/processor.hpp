@@ -102,6 +102,10 @@ class Files {
   /// True if the record at `position` was already in the kernel's queue when turn `turn` ended.
   virtual bool queued_before_end_of(std::uint32_t turn, std::uint64_t position) const = 0;
   virtual std::uint32_t turn() const = 0;
+  /// Asks that the end of this turn be remembered, for caught_up_with().
+  virtual void note_turn() = 0;
+  /// True once every record that was queued when the noted turn ended has been handled.
+  virtual bool caught_up_with(std::uint32_t turn) const = 0;
   /// Whether any write after `stat` was taken gives the file another mtime. Not so within one tick
   /// of the coarse clock where the file system has no finer times: then ask again a little later.
   virtual bool later_write_shows(const Stat& stat) = 0;

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstdlib>
@@ -11,6 +12,7 @@
 
 #include "base/error.hpp"
 #include "base/path.hpp"
+#include "config/tree.hpp"
 #include "inotifier/wire.hpp"
 
 namespace inotifier {
@@ -31,9 +33,20 @@ struct Part {
   std::string text;
 };
 
-bool is_field_character(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
+const std::vector<std::string>& known_fields() {
+  static const std::vector<std::string> kFields{
+      "path",       "relative_path", "name",         "specversion", "id",        "source",
+      "type",       "subject",       "time",         "sequence",    "prevsequence", "data",
+      "watch",      "root",          "size",         "mtime",       "inode",     "mode",
+      "uid",        "gid",           "evidence",     "origin",      "from",      "first_seen",
+      "rewritten",  "reason",        "directory",    "detail",      "found",     "announced",
+      "recovered",  "removed",       "seconds",      "directories", "files",     "mask",
+      "cookie",     "is_dir"};
+  return kFields;
 }
+
+/// What a processor of one's own adds to the data is asked for as {data.KEY}.
+constexpr std::string_view kDataPrefix = "data.";
 
 char escaped_character(char c) {
   switch (c) {
@@ -72,10 +85,12 @@ std::vector<Part> parse_format(std::string_view format) {
       }
       const std::string_view name = format.substr(i + 1, end - i - 1);
       if (name.empty()) throw UsageError("--format: {} names no field");
-      for (const char letter : name) {
-        if (!is_field_character(letter)) {
-          throw UsageError(fmt::format("--format: {{{}}} is no name of a field", name));
-        }
+      const auto& known = known_fields();
+      if (!name.starts_with(kDataPrefix) &&
+          std::find(known.begin(), known.end(), name) == known.end()) {
+        throw UsageError(fmt::format("--format: there is no field {{{}}}: {}; other keys of the "
+                                     "event's data are {{data.KEY}}",
+                                     visible(name), config::suggest(name, known)));
       }
       parts.push_back({false, std::move(text)});
       parts.push_back({true, std::string(name)});
@@ -112,6 +127,7 @@ std::string field(const Event& event, std::string_view name) {
   if (name == "sequence") return event.sequence;
   if (name == "prevsequence") return event.prevsequence;
   if (name == "data") return to_json(event.data);
+  if (name.starts_with(kDataPrefix)) name.remove_prefix(kDataPrefix.size());
   const Value* value = event.data.find(name);
   return value == nullptr ? std::string() : text_of(*value);
 }

@@ -60,7 +60,7 @@ void FileTable::leave(DirId dir, std::string_view name) {
   const std::uint32_t number = find_slot(dir, name);
   if (number == NameIndex::kNone) return;
   Slot& gone = slot(number);
-  note_left(gone.row);
+  if (gone.row.state == Row::State::kAnnounced) note_left(gone.row);
   if (gone.previous != NameIndex::kNone) {
     slot(gone.previous).next = gone.next;
   } else {

@@ -349,6 +349,18 @@ Completion::Look Completion::look(Waiting& waiting) {
           wait_for_quiet(waiting, stat, kEmptyAgain) == Look::kWait) {
         return Look::kWait;
       }
+      // Linked in, or written so fast that its CLOSE_WRITE is still in the queue? That one says
+      // less than a link: the evidence must be right.
+      if (waiting.evidence == Evidence::kLink) {
+        if (waiting.granted == 0) {
+          waiting.granted = files_->turn();
+          files_->note_turn();
+        }
+        if (!files_->caught_up_with(waiting.granted)) {
+          waiting.due = now_.mono + kFirstLook;
+          return Look::kWait;
+        }
+      }
       break;
   }
   return decide(waiting, stat);
@@ -395,11 +407,12 @@ void Completion::announce(const Waiting& waiting, const Stat& stat, const Row* r
   facts.origin = waiting.origin;
   facts.first_seen = waiting.first_seen;
   facts.from = waiting.from;
-  facts.rewritten = same_path && row->state == Row::State::kAnnounced;
   // (tie, mtime) rises with every version of a path: no two of them have the same id, whatever a
   // writer does to the times.
   const auto* left = same_path ? nullptr : table_.left(hash64(path_));
   if (row != nullptr && !same_path) table_.note_left(*row);  // its directory was renamed
+  facts.rewritten =
+      left != nullptr || (same_path && row->state == Row::State::kAnnounced);
   if (same_path) {
     facts.tie = row->tie + (stat.mtime > row->mtime ? 0 : 1);
   } else if (left != nullptr) {

@@ -26,6 +26,7 @@ struct Waiting {
   Evidence evidence = Evidence::kScan;
   Origin origin = Origin::kLive;
   std::uint8_t tries = 0;
+  std::uint32_t granted = 0;    ///< turn of the first look that met no writer; 0 = none yet
   bool temporary = false;       ///< a file under a temporary name, kept for file.stalled
   bool told = false;            ///< file.stalled was said
   bool named = false;           ///< had a CLOSE_WRITE or MOVED_TO under this name

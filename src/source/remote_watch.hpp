@@ -39,6 +39,8 @@ class RemoteWatch final : public Follower {
   Writer writer(DirId, std::string_view, Stat&) override { return Writer::kUnknown; }
   bool queued_before_end_of(std::uint32_t, std::uint64_t) const override { return false; }
   std::uint32_t turn() const override { return turn_; }
+  void note_turn() override {}
+  bool caught_up_with(std::uint32_t) const override { return true; }  // there are no records
   bool later_write_shows(const Stat&) override { return true; }  // it was quiet for seconds
   bool keeps_inodes() const override { return false; }
 

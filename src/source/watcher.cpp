@@ -44,7 +44,7 @@ Watcher::Watcher(Options options, Fs& fs, Notifier* notifier, Sink& sink)
 Watcher::~Watcher() {
   close(scan_lister_);
   close(fresh_lister_);
-  if (root_ >= 0) fs_.close(root_);
+  close_root();
 }
 
 void Watcher::start(const Now& now) {
@@ -65,6 +65,7 @@ void Watcher::on_bytes(std::span<const std::byte> bytes, std::uint64_t position)
     offset = decoder.offset();
   }
   if (decoder.broken()) rescan("broken_record", Origin::kRescan);
+  handled_ = position + bytes.size();
 }
 
 void Watcher::on_record(const Record& record, std::uint64_t position) {
@@ -141,7 +142,7 @@ void Watcher::on_directory_record(const Record& record, DirId dir) {
     // ATTRIB: it may have become readable.
     Stat found;
     if (child != kNoDir && table_.at(child).wd >= 0 &&
-        fs_.stat(root_, scratch_, found) == 0 && found.inode == table_.at(child).inode &&
+        fs_.stat(root(), scratch_, found) == 0 && found.inode == table_.at(child).inode &&
         found.dev == table_.at(child).dev) {
       return;  // taken in already, by the listing of its parent
     }
@@ -149,7 +150,7 @@ void Watcher::on_directory_record(const Record& record, DirId dir) {
     take_in(dir, record.name, Origin::kNewDirectory, {});
   } else if ((record.mask & IN_DELETE) != 0 && child != kNoDir) {
     Stat found;
-    const int error = fs_.stat(root_, scratch_, found);
+    const int error = fs_.stat(root(), scratch_, found);
     if (is_absence(-error)) {
       if (is_where_we_think(dir)) drop(child);
     } else if (error == 0 && found.inode != table_.at(child).inode) {
@@ -257,9 +258,9 @@ const std::string* Watcher::dir_path(DirId dir) {
 /// Whether the path we have for a directory leads to it. While renames are in the queue it may not.
 bool Watcher::is_where_we_think(DirId dir) {
   const std::string* path = dir_path(dir);
-  if (path == nullptr || root_ < 0) return false;
+  if (path == nullptr || root() < 0) return false;
   Stat stat;
-  return fs_.stat(root_, *path, stat) == 0 && stat.inode == table_.at(dir).inode;
+  return fs_.stat(root(), *path, stat) == 0 && stat.inode == table_.at(dir).inode;
 }
 
 std::vector<DirId> Watcher::subtree(DirId top) const {
@@ -423,7 +424,7 @@ bool Watcher::begin(Lister& lister, Task task, bool absence_counts) {
       return false;
     }
   }
-  lister.handle = fs_.open_directory(root_, lister.path);
+  lister.handle = fs_.open_directory(root(), lister.path);
   if (lister.handle < 0) {
     const int error = -std::exchange(lister.handle, -1);
     if (parent != kNoDir) not_there(parent, task.name, error, lister.path);
@@ -522,7 +523,7 @@ bool Watcher::on_entry(Lister& lister, const Entry& entry, bool scanning) {
   lister.path += entry.name;
   if (kind == Entry::Kind::kUnknown) {
     Stat stat;
-    if (fs_.stat(root_, lister.path, stat) == 0) {
+    if (fs_.stat(root(), lister.path, stat) == 0) {
       const std::uint32_t type = stat.mode & 0170000U;
       kind = type == 0100000U   ? Entry::Kind::kFile
              : type == 0040000U ? Entry::Kind::kDirectory
@@ -592,7 +593,7 @@ void Watcher::finish(Lister& lister, bool scanning) {
       const std::string path = join(lister.path, table_.at(child).name);
       if (lost_mounts_.contains(path)) continue;
       Stat stat;
-      const int error = fs_.stat(root_, path, stat);
+      const int error = fs_.stat(root(), path, stat);
       if (is_absence(-error)) {
         if (is_where_we_think(dir)) drop(child);
       } else if (error == 0) {
@@ -634,7 +635,7 @@ int Watcher::run_fresh(int units) {
 }
 
 int Watcher::run_scan(int units) {
-  while (units > 0 && scan_.phase != Scan::Phase::kIdle && root_ >= 0) {
+  while (units > 0 && scan_.phase != Scan::Phase::kIdle) {
     if (scan_lister_) {
       const int before = units;
       units = advance(scan_lister_, units, true);
@@ -685,7 +686,9 @@ int Watcher::run_scan(int units) {
 }
 
 bool Watcher::slice(int units) {
-  if (root_ < 0) return false;
+  const bool work = !fresh_.empty() || fresh_lister_ || scan_lister_ || rescan_due_ ||
+                    scan_.phase != Scan::Phase::kIdle;
+  if (!work || root() < 0) return false;
   units = run_fresh(units);
   if (rescan_due_ && scan_.phase == Scan::Phase::kIdle && now_.mono >= scan_due_at()) {
     begin_scan(*std::exchange(rescan_due_, std::nullopt));
@@ -696,7 +699,7 @@ bool Watcher::slice(int units) {
 
 void Watcher::rescan(std::string_view reason, Origin origin, bool absence_counts) {
   // While one runs, any number of doubts leave exactly one more due.
-  if (root_ < 0) return;
+  if (!attached_) return;
   if (rescan_due_) {
     // A poll must not hide a stronger reason.
     if (rescan_due_->origin == Origin::kPoll) {
@@ -736,8 +739,11 @@ void Watcher::begin_scan(Due due) {
 // --- the root, and time ----------------------------------------------------------------------------
 
 void Watcher::adopt(int handle, const Stat& stat) {
+  close_root();
   root_ = handle;
+  attached_ = true;
   root_was_mount_ = stat.mount_root;
+  if (!stat.mount_root) plain_roots_.emplace(stat.dev, stat.inode);
   traits_ = fs_.traits(root_);
   table_.at(kRootDir).inode = stat.inode;
   table_.at(kRootDir).dev = stat.dev;
@@ -761,7 +767,8 @@ void Watcher::lose(std::string_view reason) {
     data.emplace_back("reason", reason);
     sink_.on_status("lost", std::move(data));
   }
-  if (root_ < 0) return;
+  close_root();
+  if (!std::exchange(attached_, false)) return;
   // What is known of the files stays: a root that went away is not the removal of all its files.
   close(scan_lister_);
   close(fresh_lister_);
@@ -770,7 +777,30 @@ void Watcher::lose(std::string_view reason) {
   scan_.phase = Scan::Phase::kIdle;
   rescan_due_.reset();
   unwatch(kRootDir);
-  fs_.close(std::exchange(root_, -1));
+}
+
+/// The root's descriptor, opened anew in every turn that needs it: one that is kept would keep its
+/// volume from being unmounted. -1 if the path does not lead to our root just now.
+int Watcher::root() {
+  if (root_ >= 0 || !attached_) return root_;
+  const int handle = fs_.open_root(options_.root);
+  if (handle < 0) {
+    check_root_soon_ = true;
+    return -1;
+  }
+  Stat stat;
+  const auto& known = table_.at(kRootDir);
+  if (fs_.stat(handle, "", stat) != 0 || stat.inode != known.inode || stat.dev != known.dev) {
+    check_root_soon_ = true;
+    fs_.close(handle);
+    return -1;
+  }
+  root_ = handle;
+  return root_;
+}
+
+void Watcher::close_root() {
+  if (root_ >= 0) fs_.close(std::exchange(root_, -1));
 }
 
 void Watcher::check_root() {
@@ -787,7 +817,7 @@ void Watcher::check_root() {
     return;
   }
   const auto& known = table_.at(kRootDir);
-  if (root_ >= 0) {
+  if (attached_) {
     if (stat.inode == known.inode && stat.dev == known.dev) {
       fs_.close(handle);
       check_mounts();
@@ -796,7 +826,8 @@ void Watcher::check_root() {
     lose(stat.dev == known.dev ? "replaced" : stat.mount_root ? "mounted_over" : "unmounted");
   }
   // An empty directory where a volume was mounted is not the watched tree.
-  if (ever_opened_ && root_was_mount_ && !stat.mount_root) {
+  if (ever_opened_ && root_was_mount_ && !stat.mount_root &&
+      !plain_roots_.contains({stat.dev, stat.inode})) {
     fs_.close(handle);
     return;
   }
@@ -859,7 +890,7 @@ void Watcher::on_time() {
     limbo_.erase(limbo_.begin() + static_cast<std::ptrdiff_t>(i));
     if (is_valid(self) && table_.at(self.dir).detached) drop(self.dir);
   }
-  if (now_.mono >= next_poll_ && root_ >= 0) {
+  if (now_.mono >= next_poll_ && attached_) {
     next_poll_ = now_.mono + options_.poll_interval;
     if (notifier_ == nullptr) {
       if (scan_.phase == Scan::Phase::kIdle) rescan("poll", Origin::kPoll);
@@ -875,13 +906,15 @@ void Watcher::on_time() {
 }
 
 void Watcher::end_turn(bool announced) {
-  if (announced && notifier_ != nullptr) turn_ends_.emplace_back(turn_, notifier_->queued_bytes());
+  close_root();
+  const bool noted = std::exchange(turn_noted_, false) || announced;
+  if (noted && notifier_ != nullptr) turn_ends_.emplace_back(turn_, notifier_->queued_bytes());
 }
 
 std::optional<Nanos> Watcher::deadline() const {
   Nanos first = check_root_soon_ ? now_.mono : next_check_;
   for (const Limbo& limbo : limbo_) first = std::min(first, limbo.until);
-  if (root_ >= 0) {
+  if (attached_) {
     if (notifier_ == nullptr || !unwatched_.empty()) first = std::min(first, next_poll_);
     if (rescan_due_ && scan_.phase == Scan::Phase::kIdle) {
       first = std::min(first, std::max(now_.mono, scan_due_at()));
@@ -904,15 +937,15 @@ bool Watcher::path(DirId dir, std::string_view name, std::string& out) {
 
 int Watcher::stat(DirId dir, std::string_view name, Stat& out) {
   std::string relative;
-  if (root_ < 0 || !path(dir, name, relative)) return EAGAIN;
-  const int error = -fs_.stat(root_, relative, out);
+  if (root() < 0 || !path(dir, name, relative)) return EAGAIN;
+  const int error = -fs_.stat(root(), relative, out);
   // Gone from there, or is "there" wrong?
   if (is_absence(error) && !is_where_we_think(dir)) return EAGAIN;
   return error;
 }
 
 Files::Writer Watcher::writer(DirId dir, std::string_view name, Stat& out) {
-  if (root_ < 0 || dir >= table_.limit() || !table_.at(dir).alive) return Writer::kChanged;
+  if (root() < 0 || dir >= table_.limit() || !table_.at(dir).alive) return Writer::kChanged;
   if (!traits_of(dir).leases) {
     degraded("no_lease", "",
              "leases on " + traits_of(dir).type + " do not tell whether a writer has a file open: "
@@ -941,6 +974,14 @@ Files::Writer Watcher::writer(DirId dir, std::string_view name, Stat& out) {
 const FsTraits& Watcher::traits_of(DirId dir) const {
   const auto other = others_.find(table_.at(dir).dev);
   return other == others_.end() ? traits_ : other->second;
+}
+
+bool Watcher::caught_up_with(std::uint32_t turn) const {
+  if (turn == turn_) return notifier_ == nullptr;
+  for (const auto& [number, end] : turn_ends_) {
+    if (number == turn) return handled_ >= end;
+  }
+  return true;
 }
 
 bool Watcher::later_write_shows(const Stat& stat) {

@@ -66,6 +66,8 @@ class Watcher final : public Follower {
   Writer writer(DirId dir, std::string_view name, Stat& out) override;
   bool queued_before_end_of(std::uint32_t turn, std::uint64_t position) const override;
   std::uint32_t turn() const override { return turn_; }
+  void note_turn() override { turn_noted_ = true; }
+  bool caught_up_with(std::uint32_t turn) const override;
   bool later_write_shows(const Stat& stat) override;
   bool keeps_inodes() const override { return traits_.keeps_inodes; }
 
@@ -148,6 +150,8 @@ class Watcher final : public Follower {
   int run_scan(int units);
   void begin_scan(Due due);
 
+  int root();
+  void close_root();
   void check_root();
   void check_mounts();
   void adopt(int handle, const Stat& stat);
@@ -169,8 +173,10 @@ class Watcher final : public Follower {
   WatchTable table_;
   FsTraits traits_;                          ///< of the root
   std::map<std::uint64_t, FsTraits> others_;  ///< of what is mounted below it, by device
-  int root_ = -1;
+  bool attached_ = false;  ///< the root is there and watched
+  int root_ = -1;          ///< see root()
   bool root_was_mount_ = false;
+  std::set<std::pair<std::uint64_t, std::uint64_t>> plain_roots_;  ///< device, inode: no mounts
   bool ever_opened_ = false;
   bool ready_told_ = false;
   bool lost_told_ = false;
@@ -192,6 +198,8 @@ class Watcher final : public Follower {
   std::set<std::string> lost_mounts_;     ///< relative paths of volumes that went away
   std::set<std::string> told_;            ///< degradations already told
   std::deque<std::pair<std::uint32_t, std::uint64_t>> turn_ends_;  ///< turn, queue position
+  bool turn_noted_ = false;
+  std::uint64_t handled_ = 0;  ///< bytes of records
 
   DirId cached_dir_ = kNoDir;
   std::string cached_path_;

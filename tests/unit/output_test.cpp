@@ -154,10 +154,10 @@ TEST_CASE("--format takes fields of the envelope and of data") {
       formatted("{type} {id} {time} {sequence} {prevsequence} {source} {subject} {specversion}") ==
       "file.completed 0123456789abcdef0123456789abcdef 2026-11-22T10:00:00.123456789Z "
       "00000000000000000002 0 //pacs-1/incoming a/b.dcm 1.0\n");
-  CHECK(formatted("{watch}|{evidence}|{from}|{rewritten}|{ratio}|{list}") ==
+  CHECK(formatted("{watch}|{evidence}|{from}|{rewritten}|{data.ratio}|{data.list}") ==
         "incoming|rename|a/b.dcm.part|false|0.5|[1,2]\n");
   CHECK(formatted("{relative_path} {name}") == "a/b.dcm b.dcm\n");
-  CHECK(formatted("{nothing}{absent}") == "\n");
+  CHECK(formatted("{data.nothing}{reason}") == "\n");
   CHECK(formatted("{path}{size}", ready()) == "\n");
   CHECK(formatted("{data}", ready()) ==
         R"({"watch":"incoming","root":"/srv/in","directories":12,"files":345})" + "\n"s);
@@ -180,6 +180,7 @@ TEST_CASE("--format knows escapes, braces, and whether a line end is wanted") {
 }
 
 TEST_CASE("a format that cannot be read is bad usage") {
+  CHECK_THROWS_AS(formatted("{pth}"), UsageError);
   for (const auto* format :
        {"{", "{path", "{}", "a {} b", "{pa th}", "{path\\t}", "{a.b}", "\\", "\\x"}) {
     OutputOptions options;
