@@ -13,6 +13,7 @@
 #include "support/kernel_world.hpp"
 #include "support/sandbox.hpp"
 #include "support/script_runner.hpp"
+#include "support/storm.hpp"
 
 using namespace inotifier;
 using namespace inotifier::testing;
@@ -77,5 +78,28 @@ TEST_CASE("scripts on the kernel") {
     }
     for (std::thread& thread : threads) thread.join();
     for (const std::string& failure : failures) CHECK_MESSAGE(failure.empty(), failure);
+  }
+}
+
+TEST_CASE("storms: whatever happens to the files, each is told when it is finished, once") {
+  log::set_up("error", false);
+  // INOTIFIER_STORMS=N for a longer look.
+  const char* given = std::getenv("INOTIFIER_STORMS");
+  const auto storms = static_cast<std::uint32_t>(given != nullptr ? std::atoi(given) : 100);
+  for (const bool directories : {false, true}) {
+    for (const bool overflows : {false, true}) {
+      for (const FakeWorld::Settings& settings : FakeWorld::variants({})) {
+        for (std::uint32_t seed = 1; seed <= storms; ++seed) {
+          FakeWorld world(settings, {});
+          StormOptions options;
+          options.seed = seed;
+          options.directories = directories;
+          options.overflows = overflows;
+          const std::string failure = run_storm(world, options);
+          CHECK_MESSAGE(failure.empty(), failure);
+          if (!failure.empty()) break;  // one is enough to read
+        }
+      }
+    }
   }
 }
