@@ -160,7 +160,12 @@ void Completion::on_moved(const RawEvent& event) {
   bool existed = false;
   Waiting waiting;
   if (event.kind == RawEvent::Kind::kMoved) {
-    waiting = waiting_.take(event.from_dir, event.from_name, existed);
+    // The second half of a RENAME_EXCHANGE: what waits under the old name came from the new one a
+    // moment ago, and stays. (If it was moved to and fro instead, its next look finds nothing.)
+    const Waiting* there = waiting_.find(event.from_dir, event.from_name);
+    const bool exchanged = there != nullptr && there->evidence == Evidence::kRename &&
+                           !there->from.empty() && there->from == event.path;
+    if (!exchanged) waiting = waiting_.take(event.from_dir, event.from_name, existed);
     if (const Row* row = table_.find(event.from_dir, event.from_name); row != nullptr) {
       // After RENAME_EXCHANGE the old name is still there, as another file.
       Stat there;

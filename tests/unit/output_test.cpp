@@ -180,9 +180,8 @@ TEST_CASE("--format knows escapes, braces, and whether a line end is wanted") {
 }
 
 TEST_CASE("a format that cannot be read is bad usage") {
-  CHECK_THROWS_AS(formatted("{pth}"), UsageError);
   for (const auto* format :
-       {"{", "{path", "{}", "a {} b", "{pa th}", "{path\\t}", "{a.b}", "\\", "\\x"}) {
+       {"{", "{path", "{}", "{pth}", "a {} b", "{pa th}", "{path\\t}", "{a.b}", "\\", "\\x"}) {
     OutputOptions options;
     options.format = format;
     CHECK_THROWS_AS_MESSAGE(Printer(options, stdout), UsageError, format);
