@@ -99,7 +99,6 @@ def test_tcp_endpoint(workdir, daemons):
 
     port = wait_for(bound, what="the port in the log")[1]
     daemon.collector.stop()
-
     daemon.collector = Collector(f"tcp://127.0.0.1:{port}")
     daemon.wait_ready()
     daemon.sentinel()
@@ -111,13 +110,10 @@ def test_files_that_are_there_already(workdir, daemons):
         directory.mkdir()
         (directory / "f").write_bytes(b"x")
     daemon = daemons(workdir)
-    daemon.collector.stop()
     # Whether we heard of them depends on when we were connected; a rescan must not repeat them.
-    heard = daemon.announced()
-    assert set(heard.values()) <= {1}
-
-
-    daemon.collector = Collector(daemon.endpoint)
+    assert set(daemon.announced().values()) <= {1}
+    daemon.listen_anew()
+    daemon.wait_ready()
     daemon.sentinel()
     daemon.signal(signal.SIGUSR1)
     daemon.collector.wait("watch.rescan")
@@ -282,7 +278,6 @@ def test_watches_from_the_environment(workdir, processes):
         "INOTIFIER_PUBLISH_HEARTBEAT": "200ms",
         "INOTIFIER_CONFIG": "/dev/null",
     }
-
     collector = Collector(endpoint)
     try:
         process = processes([BINARY, "run"], env=environment)
@@ -303,7 +298,6 @@ def test_watches_from_the_environment(workdir, processes):
 def test_ready_daemon_of_another_working_directory(workdir, processes):
     """Directories as arguments may be relative."""
     endpoint = f"ipc://{workdir}/arg.sock"
-
     collector = Collector(endpoint)
     try:
         processes(
