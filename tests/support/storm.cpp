@@ -29,6 +29,7 @@ class Storm {
     for (int i = 0; i < 5; ++i) operate();
     world_.start({config});
     root_ = world_.fs().open_root(world_.root());
+    listen();
     for (int i = 0; i < options_.operations && problem_.empty(); ++i) {
       operate();
       listen();
