@@ -42,13 +42,32 @@ class PublishingOwner final : public Runner::Owner {
   Nanos next_heartbeat_ = 0;
 };
 
+/// What we make ourselves is no candidate, wherever it lies.
+void exclude_own_files(Config& config) {
+  constexpr std::string_view kIpc = "ipc://";
+  for (const std::string& endpoint : config.publish.endpoints) {
+    if (!endpoint.starts_with(kIpc)) continue;
+    const std::string lock = endpoint.substr(kIpc.size()) + ".lock";
+    for (WatchConfig& watch : config.watches) {
+      if (!lock.starts_with(watch.path + "/")) continue;
+      std::string pattern;
+      for (const char c : lock.substr(watch.path.size())) {
+        if (c == '*' || c == '?' || c == '[' || c == '\\') pattern += '\\';
+        pattern += c;
+      }
+      watch.exclude.push_back(std::move(pattern));
+    }
+  }
+}
+
 }  // namespace
 
 int run_daemon(const RunArguments& arguments) {
   LoadOptions options;
   options.file = arguments.config;
   options.directories = arguments.directories;
-  const Config config = load_config(options, process_environment());
+  Config config = load_config(options, process_environment());
+  exclude_own_files(config);
   log::set_up(config.log.level, config.log.format == Config::Log::Format::kJson);
   PublishingOwner owner(config);
   Runner runner(config, owner);

@@ -17,8 +17,8 @@ namespace {
 
 // Two kernel queues' worth: what a busy pipeline leaves is better here than overflowing there.
 constexpr std::size_t kMailboxBytes = 4U << 20U;
-// About 4,000 records: some 10 ms of work.
-constexpr std::size_t kBytesPerTurn = 256U << 10U;
+// About 1,000 records: some 10 ms of work.
+constexpr std::size_t kBytesPerTurn = 32U << 10U;
 
 /// Signals come through a descriptor; blocked before any thread is made, so that none gets them.
 UniqueFd take_signals() {

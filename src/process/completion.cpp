@@ -162,9 +162,9 @@ void Completion::on_moved(const RawEvent& event) {
   if (event.kind == RawEvent::Kind::kMoved) {
     // The second half of a RENAME_EXCHANGE: what waits under the old name came from the new one a
     // moment ago, and stays. (If it was moved to and fro instead, its next look finds nothing.)
-    const Waiting* there = waiting_.find(event.from_dir, event.from_name);
-    const bool exchanged = there != nullptr && there->evidence == Evidence::kRename &&
-                           !there->from.empty() && there->from == event.path;
+    const Waiting* known = waiting_.find(event.from_dir, event.from_name);
+    const bool exchanged = known != nullptr && known->evidence == Evidence::kRename &&
+                           !known->from.empty() && known->from == event.path;
     if (!exchanged) waiting = waiting_.take(event.from_dir, event.from_name, existed);
     if (const Row* row = table_.find(event.from_dir, event.from_name); row != nullptr) {
       // After RENAME_EXCHANGE the old name is still there, as another file.

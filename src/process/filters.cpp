@@ -110,6 +110,7 @@ std::vector<Glob> globs(const std::vector<std::string>& patterns) {
 
 Glob::Glob(std::string pattern)
     : pattern_(std::move(pattern)), has_slash_(pattern_.find('/') != std::string::npos) {
+  if (pattern_.starts_with('/')) pattern_.erase(0, 1);
   const std::string_view view = pattern_;
   if (has_slash_) return;
   if (is_plain(view)) {

@@ -16,8 +16,9 @@
 namespace inotifier {
 namespace {
 
-// Holds about 2,000 records of usual names; read(2) gives as many as fit.
-constexpr std::size_t kReadBytes = 64 * 1024;
+// Holds about 400 records of usual names; read(2) gives as many as fit. Larger ones would make the
+// pipeline's turns longer.
+constexpr std::size_t kReadBytes = 16 * 1024;
 
 }  // namespace
 

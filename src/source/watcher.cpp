@@ -133,7 +133,14 @@ void Watcher::on_directory_record(const Record& record, DirId dir) {
   const DirId child = table_.child(dir, record.name);
   if ((record.mask & IN_MOVED_FROM) != 0) {
     const std::string path = scratch_;
-    if (child != kNoDir) detach(child);
+    // Where directories were exchanged, or the name is in use again, this record is about another
+    // one than the one we have there by now.
+    Stat there;
+    if (child != kNoDir && !(fs_.stat(root(), path, there) == 0 &&
+                             there.inode == table_.at(child).inode &&
+                             there.dev == table_.at(child).dev)) {
+      detach(child);
+    }
     sink_.on_half(true, record.cookie, dir, record.name, path, true);
   } else if ((record.mask & IN_MOVED_TO) != 0) {
     const std::string path = scratch_;
