@@ -1,0 +1,108 @@
+#include "journal/file_table.hpp"
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <map>
+#include <random>
+#include <string>
+#include <utility>
+#include <vector>
+
+using namespace inotifier;
+
+namespace {
+
+Row row(std::uint64_t inode, std::uint64_t path_hash = 0) {
+  Row result;
+  result.inode = inode;
+  result.path_hash = path_hash;
+  return result;
+}
+
+}  // namespace
+
+TEST_CASE("file table: rows are found by directory and name") {
+  FileTable table;
+  CHECK(table.find(0, "a") == nullptr);
+  table.put(0, "a", row(1));
+  table.put(1, "a", row(2));
+  table.put(0, "ab", row(3));
+  REQUIRE(table.find(0, "a") != nullptr);
+  CHECK(table.find(0, "a")->inode == 1);
+  CHECK(table.find(1, "a")->inode == 2);
+  CHECK(table.find(1, "ab") == nullptr);
+  table.put(0, "a", row(4));
+  CHECK(table.find(0, "a")->inode == 4);
+  CHECK(table.size() == 3);
+}
+
+TEST_CASE("file table: what a listing did not show") {
+  FileTable table;
+  table.put(5, "a", row(1)).listing = 9;
+  table.put(5, "b", row(2)).listing = 8;
+  table.put(6, "c", row(3)).listing = 8;
+  CHECK(table.unlisted(5, 9) == std::vector<std::string>{"b"});
+  CHECK(table.unlisted(5, 0).size() == 2);
+  CHECK(table.unlisted(7, 0).empty());
+}
+
+TEST_CASE("file table: what has left is remembered by its path") {
+  FileTable table;
+  Row before = row(1, 77);
+  before.mtime = 5;
+  before.tie = 2;
+  table.put(0, "a", before);
+  CHECK(table.left(77) == nullptr);
+  table.leave(0, "a");
+  CHECK(table.find(0, "a") == nullptr);
+  CHECK(table.size() == 0);
+  REQUIRE(table.left(77) != nullptr);
+  CHECK(table.left(77)->mtime == 5);
+  CHECK(table.left(77)->tie == 2);
+  table.leave(0, "a");  // once more is nothing
+  CHECK(table.size() == 0);
+}
+
+TEST_CASE("file table: the longest name, and bytes that are no text") {
+  FileTable table;
+  const std::string longest(255, '\xff');
+  table.put(0, longest, row(1));
+  REQUIRE(table.find(0, longest) != nullptr);
+  CHECK(table.unlisted(0, 0) == std::vector<std::string>{longest});
+}
+
+TEST_CASE("file table: does what a map does, however much comes and goes") {
+  FileTable table;
+  std::map<std::pair<DirId, std::string>, std::uint64_t> model;
+  std::mt19937 random(1);
+  // Long names, so that the chunks of names are compacted more than once.
+  const std::string padding(200, 'x');
+  for (std::uint64_t i = 1; i < 60'000; ++i) {
+    const auto dir = static_cast<DirId>(random() % 7);
+    const std::string name = std::to_string(random() % 3000) + padding;
+    if (random() % 3 == 0) {
+      table.leave(dir, name);
+      model.erase({dir, name});
+    } else {
+      table.put(dir, name, row(i));
+      model[{dir, name}] = i;
+    }
+  }
+  REQUIRE(table.size() == model.size());
+  for (const auto& [key, inode] : model) {
+    const Row* found = table.find(key.first, key.second);
+    REQUIRE(found != nullptr);
+    REQUIRE(found->inode == inode);
+  }
+  for (DirId dir = 0; dir < 7; ++dir) {
+    std::vector<std::string> names = table.unlisted(dir, 0);
+    std::ranges::sort(names);
+    std::vector<std::string> expected;
+    for (const auto& [key, inode] : model) {
+      if (key.first == dir) expected.push_back(key.second);
+    }
+    std::ranges::sort(expected);
+    CHECK(names == expected);
+  }
+}
