@@ -159,7 +159,7 @@ void Watcher::on_directory_record(const Record& record, DirId dir) {
     Stat found;
     const int error = fs_.stat(root(), scratch_, found);
     if (is_absence(-error)) {
-      if (is_where_we_think(dir)) drop(child);
+      if (open_directory(dir) >= 0) drop(child);
     } else if (error == 0 && found.inode != table_.at(child).inode) {
       take_in(dir, record.name, Origin::kNewDirectory, {});
     }
@@ -262,12 +262,38 @@ const std::string* Watcher::dir_path(DirId dir) {
   return &cached_path_;
 }
 
-/// Whether the path we have for a directory leads to it. While renames are in the queue it may not.
-bool Watcher::is_where_we_think(DirId dir) {
+/// A descriptor of this very directory, for this turn; -1 if its path does not lead to it just now:
+/// while renames are in the queue it may lead to another, or nowhere.
+int Watcher::open_directory(DirId dir) {
+  // What is being listed is open already.
+  for (const Lister* lister : {&scan_lister_, &fresh_lister_}) {
+    if (*lister && lister->dir == dir) return lister->handle;
+  }
+  if (opened_ >= 0 && opened_dir_ == dir) return opened_;
+  close_directory();
   const std::string* path = dir_path(dir);
-  if (path == nullptr || root() < 0) return false;
+  if (path == nullptr || root() < 0) return -1;
+  if (dir == kRootDir) return root();
+  const int handle = fs_.open_directory(root(), *path);
+  if (handle < 0) return -1;
   Stat stat;
-  return fs_.stat(root(), *path, stat) == 0 && stat.inode == table_.at(dir).inode;
+  const auto& known = table_.at(dir);
+  if (fs_.stat(handle, "", stat) != 0 || stat.inode != known.inode || stat.dev != known.dev) {
+    fs_.close(handle);
+    return -1;
+  }
+  opened_ = handle;
+  opened_dir_ = dir;
+  return handle;
+}
+
+void Watcher::close_directory() {
+  if (opened_ >= 0) fs_.close(std::exchange(opened_, -1));
+}
+
+void Watcher::table_changed() {
+  cached_dir_ = kNoDir;
+  close_directory();
 }
 
 std::vector<DirId> Watcher::subtree(DirId top) const {
@@ -389,7 +415,7 @@ DirId Watcher::arm(DirId parent, const std::string& name, int handle, const Stat
 void Watcher::not_there(DirId parent, const std::string& name, int error, const std::string& path) {
   if (is_absence(error)) {
     const DirId child = table_.child(parent, name);
-    if (child != kNoDir && is_where_we_think(parent)) drop(child);
+    if (child != kNoDir && open_directory(parent) >= 0) drop(child);
     return;
   }
   degraded("unreadable", path,
@@ -602,7 +628,7 @@ void Watcher::finish(Lister& lister, bool scanning) {
       Stat stat;
       const int error = fs_.stat(root(), path, stat);
       if (is_absence(-error)) {
-        if (is_where_we_think(dir)) drop(child);
+        if (open_directory(dir) >= 0) drop(child);
       } else if (error == 0) {
         Task task;
         task.parent = ref(dir);
@@ -807,6 +833,7 @@ int Watcher::root() {
 }
 
 void Watcher::close_root() {
+  close_directory();
   if (root_ >= 0) fs_.close(std::exchange(root_, -1));
 }
 
@@ -943,33 +970,26 @@ bool Watcher::path(DirId dir, std::string_view name, std::string& out) {
 }
 
 int Watcher::stat(DirId dir, std::string_view name, Stat& out) {
-  std::string relative;
-  if (root() < 0 || !path(dir, name, relative)) return EAGAIN;
-  const int error = -fs_.stat(root(), relative, out);
-  // Gone from there, or is "there" wrong?
-  if (is_absence(error) && !is_where_we_think(dir)) return EAGAIN;
-  return error;
+  if (dir >= table_.limit() || !table_.at(dir).alive) return EAGAIN;
+  const int handle = open_directory(dir);
+  return handle < 0 ? EAGAIN : -fs_.stat(handle, std::string(name), out);
 }
 
 Files::Writer Watcher::writer(DirId dir, std::string_view name, Stat& out) {
-  if (root() < 0 || dir >= table_.limit() || !table_.at(dir).alive) return Writer::kChanged;
+  if (dir >= table_.limit() || !table_.at(dir).alive) return Writer::kChanged;
   if (!traits_of(dir).leases) {
     degraded("no_lease", "",
              "leases on " + traits_of(dir).type + " do not tell whether a writer has a file open: "
              "the quiet time decides");
     return Writer::kUnknown;
   }
-  int handle = root_;
-  // A directory that is being listed is open already.
-  for (const Lister* lister : {&scan_lister_, &fresh_lister_}) {
-    if (*lister && lister->dir == dir) handle = lister->handle;
-  }
-  std::string relative(name);
-  if (handle == root_ && !path(dir, name, relative)) return Writer::kChanged;
+  const int handle = open_directory(dir);
+  if (handle < 0) return Writer::kChanged;
   int error = 0;
-  const Writer result = fs_.writer(handle, relative, just_listed_, out, error);
-  if (result == Writer::kGone && !is_where_we_think(dir)) return Writer::kChanged;
+  const Writer result = fs_.writer(handle, std::string(name), just_listed_, out, error);
   if (result == Writer::kUnknown) {
+    std::string relative;
+    path(dir, name, relative);
     degraded("no_lease", "",
              describe("fcntl(F_SETLEASE)", join(options_.root, relative), error) +
                  ": whether a writer has a file open cannot be seen, the quiet time decides; run "

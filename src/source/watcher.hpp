@@ -145,7 +145,8 @@ class Watcher final : public Follower {
   void unwatch(DirId top);
   void detach(DirId dir);
   std::vector<DirId> subtree(DirId top) const;  ///< the deepest last
-  bool is_where_we_think(DirId dir);
+  int open_directory(DirId dir);
+  void close_directory();
   int run_fresh(int units);
   int run_scan(int units);
   void begin_scan(Due due);
@@ -161,7 +162,7 @@ class Watcher final : public Follower {
   const std::string* dir_path(DirId dir);
   const FsTraits& traits_of(DirId dir) const;
   Nanos scan_due_at() const;
-  void table_changed() { cached_dir_ = kNoDir; }
+  void table_changed();
 
   Options options_;
   Fs& fs_;
@@ -203,6 +204,8 @@ class Watcher final : public Follower {
 
   DirId cached_dir_ = kNoDir;
   std::string cached_path_;
+  DirId opened_dir_ = kNoDir;
+  int opened_ = -1;  ///< see open_directory()
   std::string scratch_;
   bool just_listed_ = false;  ///< the file spoken of came out of a listing, as a regular one
 };

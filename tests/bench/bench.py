@@ -6,6 +6,7 @@ bench.py [--binary PATH] [--writer PATH] [--directory DIR] [tree] [receiver] [la
 """
 
 import argparse
+import math
 import os
 import pathlib
 import re
@@ -225,12 +226,12 @@ def bench_receiver(count=2000):
     with Work(arguments.directory) as work:
         for name, words, ready in peers:
             peer = Peer([*words, str(work.root)], ready)
-            harness.write("nested-receiver", count, work.root)
+            harness.write("nested-receiver", count, work.root, "--bytes", 1)
             finals = [line for line in peer.quiet() if re.search(r"/s/\d+$", line)]
             rows.append((name, len(set(finals)), len(finals) - len(set(finals)), "–"))
             work.fresh()
         daemon = start_daemon(work).start()
-        records = harness.write("nested-receiver", count, work.root)
+        records = harness.write("nested-receiver", count, work.root, "--bytes", 1)
         daemon.collector.wait(count=count, timeout=60)
         daemon.sentinel()
         announced = daemon.announced()
@@ -254,7 +255,7 @@ def bench_receiver(count=2000):
 
 def percentile(values, p):
     values = sorted(values)
-    return values[min(len(values) - 1, int(len(values) * p))]
+    return values[math.ceil(len(values) * p) - 1]
 
 
 def bench_latency(count=500):
@@ -346,11 +347,10 @@ def bench_throughput(count=50000):
             daemon = start_daemon(work).start()
             counter = Counter(daemon.endpoint, b"file.completed/")
             counter.joined.wait(10)
-            begin = time.monotonic()
-            harness.write("bulk", count, 500, work.root, "--bytes", 1000)
-            written = time.monotonic() - begin
+            records = harness.write("bulk", count, 500, work.root, "--bytes", 1000)
             harness.wait_for(lambda: counter.count >= count, 120, f"{count} events")
-            seconds = counter.last - begin
+            written = (records[-1]["mono"] - records[0]["mono"]) / 1e9
+            seconds = counter.last - records[0]["mono"] / 1e9
             counter.stop()
             stop_daemon(daemon)
             rows.append(

@@ -122,6 +122,12 @@ void FakeWorld::turns(std::int64_t count) {
   for (; count > 0; --count) turn();
 }
 
+void FakeWorld::feed(std::span<const std::byte> bytes) {
+  const Input input{0, notifiers_.front()->position(), bytes};
+  pipeline_.step(now_, {&input, 1});
+  pump();
+}
+
 /// Until nothing more happens without time passing.
 void FakeWorld::pump() {
   if (!running_ || held_) return;

@@ -1,7 +1,9 @@
 // A pipeline over FakeFs under fake time: no threads, no waiting, every delay exact.
 #pragma once
 
+#include <cstddef>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -46,6 +48,8 @@ class FakeWorld final : public World {
   FakeNotifier& notifier(std::size_t watch) { return *notifiers_.at(watch); }
   /// So many calls of step() though the pipeline is held.
   void turns(std::int64_t count);
+  /// These bytes as if read from the queue of the first watch.
+  void feed(std::span<const std::byte> bytes);
 
   /// The ways in which a script with these options is to be played.
   static std::vector<Settings> variants(const std::map<std::string, std::string>& options);
