@@ -187,11 +187,12 @@ int FakeFs::rename(const std::string& from, const std::string& to, bool exchange
   if (moved->mounted != nullptr || (replaced != nullptr && replaced->mounted != nullptr)) {
     return -EBUSY;
   }
-  if (is_directory) {
-    // Not into itself.
-    for (DentryPtr at = target.directory; at != nullptr; at = at->parent) {
-      if (at->inode == inode) return -EINVAL;
-    }
+  // Neither into itself nor in exchange with what it lies in.
+  for (DentryPtr at = target.directory; at != nullptr; at = at->parent) {
+    if (at->inode == inode) return -EINVAL;
+  }
+  for (DentryPtr at = source.directory; replaced != nullptr && at != nullptr; at = at->parent) {
+    if (at->inode == replaced->inode) return exchange ? -EINVAL : -ENOTEMPTY;
   }
 
   if (exchange) {

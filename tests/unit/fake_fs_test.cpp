@@ -234,6 +234,9 @@ TEST_CASE("fake fs: directories are moved and removed as in the kernel") {
     CHECK(s.disk.rename(s.at("a"), s.at("b"), false) == 0);
     CHECK(s.disk.rename(s.at("b"), s.at("c/d"), false) == 0);
     CHECK(s.disk.rename(s.at("c"), s.at("c/d/e"), false) == -EINVAL);
+    CHECK(s.disk.rename(s.at("c/d"), s.at("c"), true) == -EINVAL);
+    CHECK(s.disk.rename(s.at("c"), s.at("c/d"), true) == -EINVAL);
+    CHECK(s.disk.rename(s.at("c/d"), s.at("c"), false) == -ENOTEMPTY);
     const int held = s.hold("c/d");
     REQUIRE(held >= 0);
     CHECK(s.disk.remove_directory(s.at("c/d")) == 0);
