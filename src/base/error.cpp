@@ -8,8 +8,8 @@ namespace inotifier {
 
 std::string describe(std::string_view call, std::string_view path, int error) {
   const char* name = strerrorname_np(error);
-  return fmt::format("{} {}: {} ({})", call, path, strerrordesc_np(error) ? strerrordesc_np(error) : "?",
-                     name ? name : "?");
+  return fmt::format("{} {}: {} ({})", call, path,
+                     strerrordesc_np(error) ? strerrordesc_np(error) : "?", name ? name : "?");
 }
 
 }  // namespace inotifier

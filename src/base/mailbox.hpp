@@ -1,6 +1,6 @@
-// Bytes on their way from the reader thread (push) to the pipeline thread (take). Bounded per watch:
-// when a share is full the reader leaves that queue to the kernel, which overflows, which is a case
-// that is handled anyway.
+// Bytes on their way from the reader thread (push) to the pipeline thread (take). Bounded per
+// watch: when a share is full the reader leaves that queue to the kernel, which overflows, which is
+// a case that is handled anyway.
 #pragma once
 
 #include <cstddef>

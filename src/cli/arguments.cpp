@@ -27,7 +27,8 @@ std::int64_t timeout_of(const std::string& text) {
   if (text.empty()) return 0;
   const auto nanos = parse_duration(text);
   if (!nanos || *nanos <= 0) {
-    throw UsageError("--timeout " + text + ": a duration is a number with a unit, such as 500ms, "
+    throw UsageError("--timeout " + text +
+                     ": a duration is a number with a unit, such as 500ms, "
                      "5s or 1h30m");
   }
   return *nanos;
@@ -48,16 +49,18 @@ int run_command_line(int argc, char** argv) {
       "watch", "print each finished file, or run a command for it; one process, no daemon");
   watch_app.add_option("DIR", watch.directories, "directories, watched with all below")->required();
   watch_app.add_flag("--existing", watch.existing, "announce what is there already as well");
-  watch_app.add_option("-o,--option", watch.options,
-                       "an option of a [[watch]], such as settle=5s or include='[\"*.dcm\"]'")
+  watch_app
+      .add_option("-o,--option", watch.options,
+                  "an option of a [[watch]], such as settle=5s or include='[\"*.dcm\"]'")
       ->allow_extra_args(false);
   watch_app.add_option("-j,--parallel", watch.parallel, "so many commands at a time")
       ->check(CLI::Range(1, 1024));
   add_output(watch_app, watch.output, watch_timeout);
-  watch_app.footer("After --, COMMAND is run without a shell for each file; {path} is replaced,\n"
-                   "the event is on its standard input as JSON, and INOTIFIER_PATH, _TYPE, _ID\n"
-                   "and _WATCH are in its environment:\n"
-                   "  inotifier watch incoming -- gzip -k {path}");
+  watch_app.footer(
+      "After --, COMMAND is run without a shell for each file; {path} is replaced,\n"
+      "the event is on its standard input as JSON, and INOTIFIER_PATH, _TYPE, _ID\n"
+      "and _WATCH are in its environment:\n"
+      "  inotifier watch incoming -- gzip -k {path}");
 
   RunArguments run;
   auto& run_app = *app.add_subcommand("run", "the daemon: watch and publish");
@@ -70,7 +73,8 @@ int run_command_line(int argc, char** argv) {
   sub_app.add_option("TYPE", sub.types, "event types, such as file.completed; none = all");
   sub_app.add_option("--watch", sub.watches, "only of this watch; may be given several times")
       ->allow_extra_args(false);
-  sub_app.add_option("--endpoint", sub.endpoint, "where the daemon publishes (ipc://... tcp://...)");
+  sub_app.add_option("--endpoint", sub.endpoint,
+                     "where the daemon publishes (ipc://... tcp://...)");
   add_output(sub_app, sub.output, sub_timeout);
 
   CheckArguments check;

@@ -10,10 +10,10 @@ namespace inotifier {
 
 struct OutputOptions {
   bool json = false;
-  bool nul = false;         ///< -0: absolute path and a NUL byte
-  std::string format;       ///< '{path}\t{size}'; "" = none
-  std::int64_t count = 0;   ///< -n: stop after so many; 0 = never
-  std::int64_t timeout = 0; ///< --timeout, nanoseconds without an event; 0 = never; exit 3
+  bool nul = false;          ///< -0: absolute path and a NUL byte
+  std::string format;        ///< '{path}\t{size}'; "" = none
+  std::int64_t count = 0;    ///< -n: stop after so many; 0 = never
+  std::int64_t timeout = 0;  ///< --timeout, nanoseconds without an event; 0 = never; exit 3
 };
 
 struct WatchArguments {

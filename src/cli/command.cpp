@@ -72,10 +72,10 @@ void CommandRunner::start_some() {
 void CommandRunner::start(const Event& event) {
   std::vector<std::string> arguments;
   for (const std::string& argument : command_) {
-    arguments.push_back(replaced(replaced(replaced(argument, "{relative_path}",
-                                                   event.relative_path()),
-                                          "{type}", event.type),
-                                 "{path}", event.path()));
+    arguments.push_back(
+        replaced(replaced(replaced(argument, "{relative_path}", event.relative_path()), "{type}",
+                          event.type),
+                 "{path}", event.path()));
   }
   std::vector<std::string> variables;
   for (char** at = environ; *at != nullptr; ++at) {

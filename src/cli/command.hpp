@@ -1,5 +1,5 @@
-// Runs COMMAND for events, a few at a time, the rest waits in order. No shell: `{path}` and the like
-// are replaced in the arguments, the event comes as JSON on standard input. Pipeline thread.
+// Runs COMMAND for events, a few at a time, the rest waits in order. No shell: `{path}` and the
+// like are replaced in the arguments, the event comes as JSON on standard input. Pipeline thread.
 #pragma once
 
 #include <sys/types.h>

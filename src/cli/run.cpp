@@ -77,9 +77,10 @@ int run_daemon(const RunArguments& arguments) {
     log::info("watch {}: {} ({})", watch.name, watch.path, watch.processor);
   }
   if (config.watches.empty()) {
-    log::warning("nothing is watched yet: name directories (inotifier run DIR), set "
-                 "INOTIFIER_WATCH=/a:/b, or write a [[watch]] with a path into {}",
-                 config.file.empty() ? "/etc/inotifier/inotifier.toml" : config.file);
+    log::warning(
+        "nothing is watched yet: name directories (inotifier run DIR), set "
+        "INOTIFIER_WATCH=/a:/b, or write a [[watch]] with a path into {}",
+        config.file.empty() ? "/etc/inotifier/inotifier.toml" : config.file);
   }
   runner.run();
   log::info("stopped");

@@ -1,5 +1,5 @@
-// inotifier watch DIR... [-- COMMAND {path}]: one process, no sockets, no state. Prints each finished
-// file, or runs a command for it.
+// inotifier watch DIR... [-- COMMAND {path}]: one process, no sockets, no state. Prints each
+// finished file, or runs a command for it.
 #include <fmt/core.h>
 #include <sys/stat.h>
 
@@ -87,12 +87,12 @@ int run_watch(const WatchArguments& arguments) {
   if (!arguments.existing) {
     options.watch_options.insert(options.watch_options.begin(), "existing=ignore");
   }
-  const bool has_events = std::any_of(
-      arguments.options.begin(), arguments.options.end(),
-      [](const std::string& option) { return option.starts_with("events"); });
-  const bool has_processor = std::any_of(
-      arguments.options.begin(), arguments.options.end(),
-      [](const std::string& option) { return option.starts_with("processor"); });
+  const bool has_events =
+      std::any_of(arguments.options.begin(), arguments.options.end(),
+                  [](const std::string& option) { return option.starts_with("events"); });
+  const bool has_processor =
+      std::any_of(arguments.options.begin(), arguments.options.end(),
+                  [](const std::string& option) { return option.starts_with("processor"); });
   if (!has_events && !has_processor) {
     options.watch_options.insert(options.watch_options.begin(), "events=[\"file.completed\"]");
   }

@@ -76,8 +76,8 @@ class Pipeline::Unit final : public Follower::Sink, public Out {
   }
 
   Follower& follower() { return *follower_; }
-  Watcher& watcher() { return *watcher_; }      ///< of a watch with inotify
-  RemoteWatch& remote() { return *remote_; }    ///< of a watch with a poller
+  Watcher& watcher() { return *watcher_; }    ///< of a watch with inotify
+  RemoteWatch& remote() { return *remote_; }  ///< of a watch with a poller
   const Filters& filters() const { return filters_; }
   const std::string& name() const { return config_.name; }
   const std::string& root() const { return config_.path; }
@@ -214,8 +214,8 @@ class Pipeline::Unit final : public Follower::Sink, public Out {
       report.data.emplace_back("reason", scanned_->reason);
       report.data.emplace_back("recovered", count.announced);
       report.data.emplace_back("removed", count.removed);
-      log::warning("watch {}: rescan ({}) recovered {} files in {:.3f} s", name(),
-                   scanned_->reason, count.announced, seconds);
+      log::warning("watch {}: rescan ({}) recovered {} files in {:.3f} s", name(), scanned_->reason,
+                   count.announced, seconds);
     }
     report.data.emplace_back("seconds", seconds);
     scanned_.reset();
@@ -230,8 +230,8 @@ class Pipeline::Unit final : public Follower::Sink, public Out {
   bool raw_wanted_;
   std::unique_ptr<Processor> processor_;
   std::unique_ptr<Follower> follower_;
-  Watcher* watcher_ = nullptr;      ///< follower_, if it is one
-  RemoteWatch* remote_ = nullptr;   ///< follower_, if it is one
+  Watcher* watcher_ = nullptr;     ///< follower_, if it is one
+  RemoteWatch* remote_ = nullptr;  ///< follower_, if it is one
   Now now_;
   bool started_ = false;
   bool announced_ = false;
@@ -263,9 +263,8 @@ std::size_t Pipeline::add_remote_watch(const WatchConfig& config, RemoteWatch::A
 }
 
 std::function<bool(std::string_view)> Pipeline::enters(std::size_t watch) const {
-  return [filters = units_[watch]->filters()](std::string_view path) {
-    return filters.enters(path);
-  };
+  return
+      [filters = units_[watch]->filters()](std::string_view path) { return filters.enters(path); };
 }
 
 void Pipeline::rescan_all() { rescan_asked_ = true; }

@@ -1,6 +1,6 @@
-// From records to published events: decode -> watch table -> processor -> journal -> publish, for all
-// watches. One turn is one call of step(); whoever calls it is the pipeline thread. It knows neither
-// threads nor sockets, so that tests drive it with a fake disk and fake time.
+// From records to published events: decode -> watch table -> processor -> journal -> publish, for
+// all watches. One turn is one call of step(); whoever calls it is the pipeline thread. It knows
+// neither threads nor sockets, so that tests drive it with a fake disk and fake time.
 #pragma once
 
 #include <cstddef>
@@ -25,8 +25,8 @@ namespace inotifier {
 
 /// Bytes of one watch's queue, in the order of the queue.
 struct Input {
-  std::size_t watch = 0;        ///< number given by add_watch()
-  std::uint64_t position = 0;   ///< how many bytes of this queue came before
+  std::size_t watch = 0;       ///< number given by add_watch()
+  std::uint64_t position = 0;  ///< how many bytes of this queue came before
   std::span<const std::byte> bytes;
 };
 

@@ -38,10 +38,9 @@ Runner::Runner(const Config& config, Owner& owner)
     : signals_(take_signals()),
       owner_(owner),
       journal_(config.daemon_name, read_clocks().wall),
-      pipeline_(fs_, journal_,
-                [this](std::string_view topic, std::string_view body) {
-                  owner_.publish(topic, body);
-                }),
+      pipeline_(
+          fs_, journal_,
+          [this](std::string_view topic, std::string_view body) { owner_.publish(topic, body); }),
       mailbox_(config.watches.size(), kMailboxBytes),
       source_(mailbox_) {
   for (std::size_t i = 0; i < config.watches.size(); ++i) {
@@ -123,13 +122,20 @@ void Runner::on_signals() {
   while (read(signals_.get(), &info, sizeof info) == sizeof info) {
     switch (info.ssi_signo) {
       case SIGTERM:
-      case SIGINT: stopped_ = true; break;
-      case SIGUSR1: pipeline_.rescan_all(); break;
-      case SIGCHLD: owner_.on_child(); break;
+      case SIGINT:
+        stopped_ = true;
+        break;
+      case SIGUSR1:
+        pipeline_.rescan_all();
+        break;
+      case SIGCHLD:
+        owner_.on_child();
+        break;
       case SIGHUP:
         log::warning("SIGHUP: the configuration is read at the start only; restart to change it");
         break;
-      default: break;
+      default:
+        break;
     }
   }
 }

@@ -26,11 +26,11 @@ struct Row {
   std::uint64_t inode = 0;
   std::int64_t size = 0;
   Nanos mtime = 0;
-  Nanos ctime = 0;               ///< at the announcement; tells a rewrite from a mere close
-  std::uint64_t path_hash = 0;   ///< of the relative path it was announced under
+  Nanos ctime = 0;              ///< at the announcement; tells a rewrite from a mere close
+  std::uint64_t path_hash = 0;  ///< of the relative path it was announced under
   std::uint32_t tie = 0;
-  std::uint32_t listing = 0;     ///< the last listing that showed it
-  std::uint32_t turn = 0;        ///< in which it was announced
+  std::uint32_t listing = 0;  ///< the last listing that showed it
+  std::uint32_t turn = 0;     ///< in which it was announced
   State state = State::kAnnounced;
 
   bool same_version(const Stat& stat, bool keeps_inodes) const {
@@ -67,9 +67,9 @@ class FileTable {
   struct Slot {
     Row row;
     DirId dir = kNoDir;
-    std::uint32_t next = NameIndex::kNone;      ///< in the directory's list
+    std::uint32_t next = NameIndex::kNone;  ///< in the directory's list
     std::uint32_t previous = NameIndex::kNone;
-    std::uint32_t name_offset = 0;              ///< in its chunk of names
+    std::uint32_t name_offset = 0;  ///< in its chunk of names
     std::uint16_t name_chunk = 0;
     std::uint8_t name_length = 0;
   };

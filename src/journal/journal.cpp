@@ -47,8 +47,8 @@ Journal::Journal(std::string daemon_name, Nanos start)
       stream_(random_uuid()),
       position_(static_cast<std::uint64_t>(start / kSecond) << kPositionBitsPerSecond) {}
 
-/// What is said of a file: of the fact alone, so that the same fact has the same id however often it
-/// is found. All else: of its place in this stream.
+/// What is said of a file: of the fact alone, so that the same fact has the same id however often
+/// it is found. All else: of its place in this stream.
 void Journal::make_id(const Said& said, std::uint64_t position) {
   const Report& report = said.report;
   key_.clear();

@@ -1,5 +1,5 @@
-// The ordered log of events: gives each its position and its id, and says when a turn's events may be
-// published. In memory: it keeps nothing but the counters. Owned by the daemon; pipeline thread.
+// The ordered log of events: gives each its position and its id, and says when a turn's events may
+// be published. In memory: it keeps nothing but the counters. Owned by the daemon; pipeline thread.
 #pragma once
 
 #include <cstdint>

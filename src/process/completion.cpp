@@ -44,11 +44,15 @@ void Completion::on(const RawEvent& event, const Now& now, Files& files, Out& ou
   origin_ = event.origin;
   if (born_ == 0) born_ = now.wall;
   switch (event.kind) {
-    case RawEvent::Kind::kInotify: return on_record(event);
-    case RawEvent::Kind::kFound: return on_found(event);
+    case RawEvent::Kind::kInotify:
+      return on_record(event);
+    case RawEvent::Kind::kFound:
+      return on_found(event);
     case RawEvent::Kind::kMoved:
-    case RawEvent::Kind::kArrived: return on_moved(event);
-    case RawEvent::Kind::kLeft: return on_gone(event.dir, event.name);
+    case RawEvent::Kind::kArrived:
+      return on_moved(event);
+    case RawEvent::Kind::kLeft:
+      return on_gone(event.dir, event.name);
     case RawEvent::Kind::kListed:
       if (!event.rebuilt) return;
       for (const std::string& name : table_.unlisted(event.dir, event.listing)) {
@@ -76,7 +80,8 @@ void Completion::on_time(const Now& now, Files& files, Out& out) {
   }
 }
 
-// --- what makes a candidate ------------------------------------------------------------------------
+// --- what makes a candidate
+// ------------------------------------------------------------------------
 
 void Completion::on_record(const RawEvent& event) {
   if ((event.mask & IN_DELETE) != 0) return on_gone(event.dir, event.name);
@@ -221,8 +226,8 @@ void Completion::on_gone(DirId dir, std::string_view name) {
   forget_row(dir, name, {});
 }
 
-/// Many writers set times and modes after the close. That is no new version; but what a scan compares
-/// with must follow.
+/// Many writers set times and modes after the close. That is no new version; but what a scan
+/// compares with must follow.
 void Completion::on_attributes(const RawEvent& event) {
   Row* row = table_.find(event.dir, event.name);
   if (row == nullptr || waiting_.find(event.dir, event.name) != nullptr) return;
@@ -273,15 +278,16 @@ void Completion::on_temporary(const RawEvent& event) {
   waiting_.put(std::move(waiting));
 }
 
-// --- looking ---------------------------------------------------------------------------------------
+// --- looking
+// ---------------------------------------------------------------------------------------
 
 void Completion::consider(Waiting waiting) {
   if (look(waiting) == Look::kWait) waiting_.put(std::move(waiting));
 }
 
-/// A writer is there, or the place is not known: 1, 2, 4 ... 512 ms, then every second, after an hour
-/// every ten. Never waited out by events alone: two closes can be one record, and CLOSE_WRITE comes
-/// before the writer is gone.
+/// A writer is there, or the place is not known: 1, 2, 4 ... 512 ms, then every second, after an
+/// hour every ten. Never waited out by events alone: two closes can be one record, and CLOSE_WRITE
+/// comes before the writer is gone.
 Completion::Look Completion::wait_again(Waiting& waiting) {
   constexpr std::uint8_t kMostDoublings = 10;
   const Nanos pause = waiting.tries < kMostDoublings ? kMillisecond << waiting.tries
@@ -329,8 +335,10 @@ Completion::Look Completion::look(Waiting& waiting) {
   }
   switch (writer) {
     case Files::Writer::kGone:
-    case Files::Writer::kNotRegular: return Look::kDone;
-    case Files::Writer::kChanged: return wait_again(waiting);
+    case Files::Writer::kNotRegular:
+      return Look::kDone;
+    case Files::Writer::kChanged:
+      return wait_again(waiting);
     case Files::Writer::kOpen:
       waiting.undecided = false;
       waiting.settled = false;
@@ -416,8 +424,7 @@ void Completion::announce(const Waiting& waiting, const Stat& stat, const Row* r
   // writer does to the times.
   const auto* left = same_path ? nullptr : table_.left(hash64(path_));
   if (row != nullptr && !same_path) table_.note_left(*row);  // its directory was renamed
-  facts.rewritten =
-      left != nullptr || (same_path && row->state == Row::State::kAnnounced);
+  facts.rewritten = left != nullptr || (same_path && row->state == Row::State::kAnnounced);
   if (same_path) {
     facts.tie = row->tie + (stat.mtime > row->mtime ? 0 : 1);
   } else if (left != nullptr) {

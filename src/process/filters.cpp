@@ -28,8 +28,8 @@ bool class_matches(std::string_view pattern, std::size_t& p, char c) {
   return found != negated && c != '/';
 }
 
-/// Iterative, with one point to come back to for `*` and one for `**`: no input makes it slower than
-/// length times length.
+/// Iterative, with one point to come back to for `*` and one for `**`: no input makes it slower
+/// than length times length.
 bool glob_matches(std::string_view pattern, std::string_view text) {
   constexpr std::size_t kNone = std::string_view::npos;
   std::size_t p = 0;
@@ -95,7 +95,9 @@ bool glob_matches(std::string_view pattern, std::string_view text) {
   }
 }
 
-bool is_plain(std::string_view text) { return text.find_first_of("*?[\\") == std::string_view::npos; }
+bool is_plain(std::string_view text) {
+  return text.find_first_of("*?[\\") == std::string_view::npos;
+}
 
 std::string_view name_of_path(std::string_view path) {
   const auto slash = path.rfind('/');
@@ -127,10 +129,14 @@ Glob::Glob(std::string pattern)
 
 bool Glob::matches(std::string_view text) const {
   switch (shape_) {
-    case Shape::kLiteral: return text == fixed_;
-    case Shape::kSuffix: return text.ends_with(fixed_);
-    case Shape::kPrefix: return text.starts_with(fixed_);
-    case Shape::kGeneral: return glob_matches(pattern_, text);
+    case Shape::kLiteral:
+      return text == fixed_;
+    case Shape::kSuffix:
+      return text.ends_with(fixed_);
+    case Shape::kPrefix:
+      return text.starts_with(fixed_);
+    case Shape::kGeneral:
+      return glob_matches(pattern_, text);
   }
   return false;
 }

@@ -1,7 +1,8 @@
 // Which paths a watch speaks of: include, exclude, temporary. Pure, immutable; any thread.
 //
-// A pattern without a slash is held against each component's name, one with a slash against the path
-// relative to the root (a leading slash anchors a mere name too). `*` and `?` do not cross a slash, `**` does, `[...]` is a class, case matters.
+// A pattern without a slash is held against each component's name, one with a slash against the
+// path relative to the root (a leading slash anchors a mere name too). `*` and `?` do not cross a
+// slash, `**` does, `[...]` is a class, case matters.
 #pragma once
 
 #include <string>

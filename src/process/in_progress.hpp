@@ -17,24 +17,24 @@ namespace inotifier {
 struct Waiting {
   DirId dir = kNoDir;
   std::string name;
-  std::string from;        ///< earlier path; "" if none
-  Nanos due = 0;           ///< monotonic: when to look next
-  Nanos first_seen = 0;    ///< wall
-  Nanos waiting_since = 0; ///< monotonic
-  Nanos quiet_since = 0;   ///< monotonic: when `last` was first seen
+  std::string from;         ///< earlier path; "" if none
+  Nanos due = 0;            ///< monotonic: when to look next
+  Nanos first_seen = 0;     ///< wall
+  Nanos waiting_since = 0;  ///< monotonic
+  Nanos quiet_since = 0;    ///< monotonic: when `last` was first seen
   std::optional<Stat> last;
   Evidence evidence = Evidence::kScan;
   Origin origin = Origin::kLive;
   std::uint8_t tries = 0;
-  std::uint32_t granted = 0;    ///< turn of the first look that met no writer; 0 = none yet
-  bool temporary = false;       ///< a file under a temporary name, kept for file.stalled
-  bool told = false;            ///< file.stalled was said
-  bool named = false;           ///< had a CLOSE_WRITE or MOVED_TO under this name
-  bool rewritten = false;       ///< a CLOSE_WRITE came that belongs to no announced version
-  bool via_temporary = false;   ///< lived under a temporary name
-  bool was_announced = false;   ///< under `from`, in this very version
+  std::uint32_t granted = 0;   ///< turn of the first look that met no writer; 0 = none yet
+  bool temporary = false;      ///< a file under a temporary name, kept for file.stalled
+  bool told = false;           ///< file.stalled was said
+  bool named = false;          ///< had a CLOSE_WRITE or MOVED_TO under this name
+  bool rewritten = false;      ///< a CLOSE_WRITE came that belongs to no announced version
+  bool via_temporary = false;  ///< lived under a temporary name
+  bool was_announced = false;  ///< under `from`, in this very version
   bool settled = false;
-  bool undecided = false;       ///< found by a scan and not looked at to the end yet
+  bool undecided = false;  ///< found by a scan and not looked at to the end yet
 };
 
 class InProgress {

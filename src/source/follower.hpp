@@ -1,5 +1,5 @@
-// What the pipeline asks of the source of a watch, be it inotify (Watcher) or a poller (RemoteWatch),
-// and what a source tells. Pipeline thread.
+// What the pipeline asks of the source of a watch, be it inotify (Watcher) or a poller
+// (RemoteWatch), and what a source tells. Pipeline thread.
 #pragma once
 
 #include <optional>

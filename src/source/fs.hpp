@@ -1,6 +1,6 @@
 // The seam to the disk and to inotify. RealFs and InotifySource implement it for the kernel, FakeFs
-// (tests/support) for scripts with fake time. What can be expected to fail returns a negative errno.
-// Used by the pipeline thread.
+// (tests/support) for scripts with fake time. What can be expected to fail returns a negative
+// errno. Used by the pipeline thread.
 #pragma once
 
 #include <cstdint>
@@ -14,10 +14,10 @@ namespace inotifier {
 
 /// What a file system can be trusted with; from statfs(2) and the kernel's version.
 struct FsTraits {
-  std::string type;           ///< "ext4", "nfs", "0x12345678"
-  bool local = true;          ///< false: writes of other machines give no events; never touch it here
-  bool leases = true;         ///< F_SETLEASE tells the truth
-  bool keeps_inodes = true;   ///< a file keeps its inode number while it exists
+  std::string type;    ///< "ext4", "nfs", "0x12345678"
+  bool local = true;   ///< false: writes of other machines give no events; never touch it here
+  bool leases = true;  ///< F_SETLEASE tells the truth
+  bool keeps_inodes = true;  ///< a file keeps its inode number while it exists
   /// After a stat every later change gets a new time (multigrain times, Linux 6.13). Without it
   /// two writes within one tick of the coarse clock look alike.
   bool fine_times = false;
@@ -40,7 +40,8 @@ class Listing {
 
 /// Directories go by handle (a descriptor in the real one), so that what is watched, looked at and
 /// listed is one and the same directory whatever is renamed meanwhile. `relative` is a path below a
-/// handle, "" the handle itself; it may be longer than PATH_MAX; no component may be a symbolic link.
+/// handle, "" the handle itself; it may be longer than PATH_MAX; no component may be a symbolic
+/// link.
 class Fs {
  public:
   virtual ~Fs() = default;

@@ -60,7 +60,7 @@ class InotifySource::Instance final : public Notifier {
  private:
   const std::size_t watch_;
   UniqueFd fd_;
-  std::mutex mutex_;         ///< so that "read" and "still queued" are seen at one moment
+  std::mutex mutex_;  ///< so that "read" and "still queued" are seen at one moment
   std::uint64_t read_ = 0;
 };
 

@@ -19,7 +19,8 @@ constexpr std::size_t kParcels = 32;
 }  // namespace
 
 PollBox::PollBox() : filled_(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {
-  if (!filled_) throw SetupError(describe("eventfd", "", errno) + ": raise the limit of open files");
+  if (!filled_)
+    throw SetupError(describe("eventfd", "", errno) + ": raise the limit of open files");
 }
 
 bool PollBox::put(Sightings sightings) {

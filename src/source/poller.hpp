@@ -30,12 +30,12 @@ struct Sighting {
 /// Part of one round through the tree, in order.
 struct Sightings {
   std::size_t watch = 0;
-  std::vector<Sighting> files;     ///< regular files
-  std::vector<std::string> gone;   ///< of what was asked for: lstat said ENOENT
+  std::vector<Sighting> files;    ///< regular files
+  std::vector<std::string> gone;  ///< of what was asked for: lstat said ENOENT
   bool end_of_round = false;
-  bool whole = true;               ///< at the end: every directory could be read
-  int root_error = 0;              ///< the root could not be opened; nothing was seen
-  std::int64_t directories = 0;    ///< at the end
+  bool whole = true;             ///< at the end: every directory could be read
+  int root_error = 0;            ///< the root could not be opened; nothing was seen
+  std::int64_t directories = 0;  ///< at the end
   std::vector<std::pair<std::string, int>> unreadable;  ///< directories, errno
 };
 

@@ -59,8 +59,8 @@ class Place {
         return;
       }
       const std::string piece = relative.substr(begin, slash - begin);
-      const int fd = open_beneath(handle_, piece.c_str(),
-                                  O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+      const int fd =
+          open_beneath(handle_, piece.c_str(), O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
       if (fd < 0) {
         error_ = -fd;
         return;
@@ -270,8 +270,8 @@ Files::Writer RealFs::writer(int handle, const std::string& relative, bool expec
     if (failed != 0) return is_absence(-failed) ? Writer::kGone : Writer::kChanged;
     if (!S_ISREG(out.mode)) return Writer::kNotRegular;
   }
-  const UniqueFd fd(open_beneath(place.handle(), place.path(),
-                                 O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC));
+  const UniqueFd fd(
+      open_beneath(place.handle(), place.path(), O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC));
   if (!fd) {
     error = -fd.get();
     if (is_absence(error)) return Writer::kGone;
@@ -350,8 +350,8 @@ bool is_remote(const std::string& path) {
   std::size_t longest = 0;
   std::string type;
   for (const Mount& mount : read_mounts()) {
-    const bool holds = mount.path == "/" || path == mount.path ||
-                       path.starts_with(mount.path + "/");
+    const bool holds =
+        mount.path == "/" || path == mount.path || path.starts_with(mount.path + "/");
     if (holds && mount.path.size() >= longest) {
       longest = mount.path.size();
       type = mount.type;

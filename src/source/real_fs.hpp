@@ -1,5 +1,5 @@
-// The local disk. Descriptors, statx(2), getdents64(2), F_SETLEASE. Pipeline thread (a poller has one
-// of its own).
+// The local disk. Descriptors, statx(2), getdents64(2), F_SETLEASE. Pipeline thread (a poller has
+// one of its own).
 #pragma once
 
 #include "source/fs.hpp"
@@ -8,8 +8,8 @@ namespace inotifier {
 
 class RealFs final : public Fs {
  public:
-  /// Ignores SIGIO for the whole process: a lease that a writer breaks sends it, and it would end us
-  /// (fcntl(2)).
+  /// Ignores SIGIO for the whole process: a lease that a writer breaks sends it, and it would end
+  /// us (fcntl(2)).
   RealFs();
 
   int open_root(const std::string& path) override;

@@ -62,7 +62,7 @@ void RemoteWatch::on_sightings(const Sightings& sightings) {
     }
     RawEvent event;
     event.kind = RawEvent::Kind::kFound;
-    event.origin = first_round_              ? Origin::kStartup
+    event.origin = first_round_             ? Origin::kStartup
                    : rescan_reason_.empty() ? Origin::kPoll
                                             : Origin::kRescan;
     event.dir = dir;
@@ -75,8 +75,9 @@ void RemoteWatch::on_sightings(const Sightings& sightings) {
   }
   for (const auto& [path, error] : sightings.unreadable) {
     degraded("unreadable", path,
-             describe("open", path, error) + ": the daemon's user may not read this directory; "
-                                             "give it r-x");
+             describe("open", path, error) +
+                 ": the daemon's user may not read this directory; "
+                 "give it r-x");
   }
   if (!sightings.end_of_round) return;
   // What a whole round did not show is asked for by name; only ENOENT says that it is gone.

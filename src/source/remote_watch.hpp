@@ -41,7 +41,7 @@ class RemoteWatch final : public Follower {
   std::uint32_t turn() const override { return turn_; }
   void note_turn() override {}
   bool caught_up_with(std::uint32_t) const override { return true; }  // there are no records
-  bool later_write_shows(const Stat&) override { return true; }  // it was quiet for seconds
+  bool later_write_shows(const Stat&) override { return true; }       // it was quiet for seconds
   bool keeps_inodes() const override { return false; }
 
  private:

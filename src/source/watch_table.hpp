@@ -25,9 +25,9 @@ class WatchTable {
     DirId next_sibling = kNoDir;
     DirId previous_sibling = kNoDir;
     int wd = -1;
-    std::uint32_t armed = 0;   ///< number of the rescan that last armed it
-    std::uint32_t listed = 0;  ///< number of the rescan that last listed its files
-    std::uint32_t seen = 0;    ///< number of the listing of its parent that last showed it
+    std::uint32_t armed = 0;       ///< number of the rescan that last armed it
+    std::uint32_t listed = 0;      ///< number of the rescan that last listed its files
+    std::uint32_t seen = 0;        ///< number of the listing of its parent that last showed it
     std::uint32_t generation = 0;  ///< rises each time the number is given back
     bool alive = false;
     bool detached = false;  ///< on its way to another place: seen to leave, not yet seen to arrive

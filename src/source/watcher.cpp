@@ -19,7 +19,8 @@ constexpr Nanos kLimbo = 200 * kMillisecond;
 constexpr Nanos kBackOffFirst = kSecond;
 constexpr Nanos kBackOffMost = 30 * kSecond;
 constexpr Nanos kBackOffForget = 60 * kSecond;
-// An open, a stat, an inotify_add_watch and the first getdents cost about as much as so many entries.
+// An open, a stat, an inotify_add_watch and the first getdents cost about as much as so many
+// entries.
 constexpr int kUnitsPerDirectory = 4;
 
 bool is_absence(int error) { return error == ENOENT || error == ENOTDIR || error == ELOOP; }
@@ -53,7 +54,8 @@ void Watcher::start(const Now& now) {
   check_root();
 }
 
-// --- records ---------------------------------------------------------------------------------------
+// --- records
+// ---------------------------------------------------------------------------------------
 
 void Watcher::on_bytes(std::span<const std::byte> bytes, std::uint64_t position) {
   while (!turn_ends_.empty() && turn_ends_.front().second <= position) turn_ends_.pop_front();
@@ -136,9 +138,9 @@ void Watcher::on_directory_record(const Record& record, DirId dir) {
     // Where directories were exchanged, or the name is in use again, this record is about another
     // one than the one we have there by now.
     Stat there;
-    if (child != kNoDir && !(fs_.stat(root(), path, there) == 0 &&
-                             there.inode == table_.at(child).inode &&
-                             there.dev == table_.at(child).dev)) {
+    if (child != kNoDir &&
+        !(fs_.stat(root(), path, there) == 0 && there.inode == table_.at(child).inode &&
+          there.dev == table_.at(child).dev)) {
       detach(child);
     }
     sink_.on_half(true, record.cookie, dir, record.name, path, true);
@@ -148,9 +150,8 @@ void Watcher::on_directory_record(const Record& record, DirId dir) {
   } else if ((record.mask & (IN_CREATE | IN_ATTRIB)) != 0) {
     // ATTRIB: it may have become readable.
     Stat found;
-    if (child != kNoDir && table_.at(child).wd >= 0 &&
-        fs_.stat(root(), scratch_, found) == 0 && found.inode == table_.at(child).inode &&
-        found.dev == table_.at(child).dev) {
+    if (child != kNoDir && table_.at(child).wd >= 0 && fs_.stat(root(), scratch_, found) == 0 &&
+        found.inode == table_.at(child).inode && found.dev == table_.at(child).dev) {
       return;  // taken in already, by the listing of its parent
     }
     if (child == kNoDir && (record.mask & IN_ATTRIB) != 0) return;
@@ -247,7 +248,8 @@ void Watcher::left(DirId dir, std::string_view name, bool is_directory) {
   sink_.on_raw(event);
 }
 
-// --- the tree --------------------------------------------------------------------------------------
+// --- the tree
+// --------------------------------------------------------------------------------------
 
 bool Watcher::is_valid(const Ref& ref) const {
   return ref.dir < table_.limit() && table_.at(ref.dir).alive &&
@@ -354,15 +356,15 @@ void Watcher::take_in(DirId parent, std::string_view name, Origin origin, std::s
   fresh_.push_back(std::move(task));
 }
 
-/// Gives an open directory its number and its watch. What the kernel says (wd, inode) is the truth; a
-/// table that says otherwise is corrected. kNoDir if that cannot be done now.
+/// Gives an open directory its number and its watch. What the kernel says (wd, inode) is the truth;
+/// a table that says otherwise is corrected. kNoDir if that cannot be done now.
 DirId Watcher::arm(DirId parent, const std::string& name, int handle, const Stat& stat,
                    const std::string& path, std::string& moved_from) {
   int wd = -1;
   int error = 0;
   if (notifier_ != nullptr) {
-    wd = notifier_->add_watch(handle, options_.mask | IN_CREATE | IN_DELETE | IN_MOVED_FROM |
-                                          IN_MOVED_TO | IN_ATTRIB);
+    wd = notifier_->add_watch(
+        handle, options_.mask | IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_ATTRIB);
     if (wd < 0) error = -wd;
   }
   const DirId there = table_.child(parent, name);
@@ -394,7 +396,9 @@ DirId Watcher::arm(DirId parent, const std::string& name, int handle, const Stat
   }
   if (error != 0) {
     const bool limit = error == ENOSPC;
-    degraded(error == EACCES ? "unreadable" : limit ? "watch_limit" : "not_watched",
+    degraded(error == EACCES ? "unreadable"
+             : limit         ? "watch_limit"
+                             : "not_watched",
              limit ? "" : path,
              describe("inotify_add_watch", join(options_.root, path), error) + ": " +
                  (limit ? std::to_string(table_.watched()) + " watches are in use by this watch; "
@@ -434,7 +438,8 @@ void Watcher::degraded(std::string_view reason, std::string_view path, std::stri
   sink_.on_status("degraded", std::move(data));
 }
 
-// --- listing ---------------------------------------------------------------------------------------
+// --- listing
+// ---------------------------------------------------------------------------------------
 
 bool Watcher::begin(Lister& lister, Task task, bool absence_counts) {
   DirId parent = kNoDir;
@@ -538,9 +543,9 @@ int Watcher::advance(Lister& lister, int units, bool scanning) {
       continue;
     }
     if (more < 0) {
-      degraded("unreadable", lister.path,
-               describe("getdents64", join(options_.root, lister.path), -more) + ": " +
-                   advice(-more));
+      degraded(
+          "unreadable", lister.path,
+          describe("getdents64", join(options_.root, lister.path), -more) + ": " + advice(-more));
       close(lister);
     } else {
       finish(lister, scanning);
@@ -769,7 +774,8 @@ void Watcher::begin_scan(Due due) {
   scan_.stack.push_back(std::move(task));
 }
 
-// --- the root, and time ----------------------------------------------------------------------------
+// --- the root, and time
+// ----------------------------------------------------------------------------
 
 void Watcher::adopt(int handle, const Stat& stat) {
   close_root();
@@ -957,7 +963,8 @@ std::optional<Nanos> Watcher::deadline() const {
   return first;
 }
 
-// --- Files -----------------------------------------------------------------------------------------
+// --- Files
+// -----------------------------------------------------------------------------------------
 
 bool Watcher::path(DirId dir, std::string_view name, std::string& out) {
   if (dir >= table_.limit() || !table_.at(dir).alive) return false;
@@ -979,8 +986,9 @@ Files::Writer Watcher::writer(DirId dir, std::string_view name, Stat& out) {
   if (dir >= table_.limit() || !table_.at(dir).alive) return Writer::kChanged;
   if (!traits_of(dir).leases) {
     degraded("no_lease", "",
-             "leases on " + traits_of(dir).type + " do not tell whether a writer has a file open: "
-             "the quiet time decides");
+             "leases on " + traits_of(dir).type +
+                 " do not tell whether a writer has a file open: "
+                 "the quiet time decides");
     return Writer::kUnknown;
   }
   const int handle = open_directory(dir);

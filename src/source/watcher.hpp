@@ -84,7 +84,7 @@ class Watcher final : public Follower {
     std::string name;
     std::string from;  ///< the path it had before, if it was moved; told with its files
     Origin origin = Origin::kNewDirectory;
-    bool arm = true;   ///< false: its watch is known to be right
+    bool arm = true;  ///< false: its watch is known to be right
     bool files = true;
     bool subdirectories = true;
   };
@@ -172,10 +172,10 @@ class Watcher final : public Follower {
   std::uint32_t turn_ = 0;
 
   WatchTable table_;
-  FsTraits traits_;                          ///< of the root
+  FsTraits traits_;                           ///< of the root
   std::map<std::uint64_t, FsTraits> others_;  ///< of what is mounted below it, by device
-  bool attached_ = false;  ///< the root is there and watched
-  int root_ = -1;          ///< see root()
+  bool attached_ = false;                     ///< the root is there and watched
+  int root_ = -1;                             ///< see root()
   bool root_was_mount_ = false;
   std::set<std::pair<std::uint64_t, std::uint64_t>> plain_roots_;  ///< device, inode: no mounts
   bool ever_opened_ = false;
@@ -195,9 +195,9 @@ class Watcher final : public Follower {
   Lister fresh_lister_;
   std::deque<Task> fresh_;
   std::vector<Limbo> limbo_;
-  std::set<DirId> unwatched_;             ///< no wd: to be polled
-  std::set<std::string> lost_mounts_;     ///< relative paths of volumes that went away
-  std::set<std::string> told_;            ///< degradations already told
+  std::set<DirId> unwatched_;          ///< no wd: to be polled
+  std::set<std::string> lost_mounts_;  ///< relative paths of volumes that went away
+  std::set<std::string> told_;         ///< degradations already told
   std::deque<std::pair<std::uint32_t, std::uint64_t>> turn_ends_;  ///< turn, queue position
   bool turn_noted_ = false;
   std::uint64_t handled_ = 0;  ///< bytes of records
