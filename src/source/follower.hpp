@@ -3,6 +3,7 @@
 #pragma once
 
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 
@@ -28,6 +29,7 @@ class Follower : public Files {
     virtual void on_scanned(Origin origin, std::string_view reason, Nanos duration) = 0;
   };
 
+  explicit Follower(Sink& sink) : sink_(sink) {}
   virtual void start(const Now& now) = 0;
   virtual void begin_turn(const Now& now, std::uint32_t turn) = 0;
   virtual void on_time() = 0;
@@ -37,7 +39,13 @@ class Follower : public Files {
   virtual std::optional<Nanos> deadline() const = 0;
   virtual void rescan(std::string_view reason, Origin origin, bool absence_counts = true) = 0;
   /// Files may be seen late, or not at all: told once for each reason and path, by watch.degraded.
-  virtual void degraded(std::string_view reason, std::string_view path, std::string detail) = 0;
+  void degraded(std::string_view reason, std::string_view path, std::string_view detail);
+
+ protected:
+  Sink& sink_;
+
+ private:
+  std::set<std::string> told_;
 };
 
 }  // namespace inotifier

@@ -113,17 +113,6 @@ void RemoteWatch::rescan(std::string_view reason, Origin, bool) {
   asks_.hurry();
 }
 
-void RemoteWatch::degraded(std::string_view reason, std::string_view path, std::string detail) {
-  constexpr std::size_t kMostTold = 1000;
-  std::string key = std::string(reason) + '\n' + std::string(path);
-  if (told_.size() >= kMostTold || !told_.insert(std::move(key)).second) return;
-  Value::Map data;
-  data.emplace_back("reason", reason);
-  if (!path.empty()) data.emplace_back("directory", to_utf8(path));
-  data.emplace_back("detail", to_utf8(detail));
-  sink_.on_status("degraded", std::move(data));
-}
-
 bool RemoteWatch::path(DirId dir, std::string_view name, std::string& out) {
   if (dir >= table_.limit() || !table_.at(dir).alive || !table_.path(dir, out)) return false;
   if (!out.empty() && !name.empty()) out += '/';

@@ -20,7 +20,7 @@ class RemoteWatch final : public Follower {
     std::function<void(std::vector<std::string>)> ask;  ///< Poller::ask
     std::function<void()> hurry;                        ///< Poller::hurry
   };
-  RemoteWatch(Asks asks, Sink& sink) : asks_(std::move(asks)), sink_(sink) {}
+  RemoteWatch(Asks asks, Sink& sink) : Follower(sink), asks_(std::move(asks)) {}
 
   void on_sightings(const Sightings& sightings);
 
@@ -31,7 +31,6 @@ class RemoteWatch final : public Follower {
   void end_turn(bool) override {}
   std::optional<Nanos> deadline() const override { return std::nullopt; }
   void rescan(std::string_view reason, Origin origin, bool absence_counts) override;
-  void degraded(std::string_view reason, std::string_view path, std::string detail) override;
 
   bool path(DirId dir, std::string_view name, std::string& out) override;
   /// ENOENT if the poller said so; otherwise EAGAIN, and the poller is asked.
@@ -48,7 +47,6 @@ class RemoteWatch final : public Follower {
   DirId directory(std::string_view path);
 
   Asks asks_;
-  Sink& sink_;
   Now now_;
   std::uint32_t turn_ = 0;
   WatchTable table_;
@@ -57,7 +55,6 @@ class RemoteWatch final : public Follower {
   bool first_round_ = true;
   bool lost_ = false;
   std::string rescan_reason_;
-  std::set<std::string> told_;
   std::set<std::string, std::less<>> gone_;  ///< during one call of on_sightings
   std::vector<std::string> asked_;
   std::int64_t files_ = 0;

@@ -20,6 +20,7 @@
 #include "source/decode.hpp"
 #include "source/follower.hpp"
 #include "source/fs.hpp"
+#include "source/root.hpp"
 #include "source/watch_table.hpp"
 
 namespace inotifier {
@@ -58,7 +59,6 @@ class Watcher final : public Follower {
   void left(DirId dir, std::string_view name, bool is_directory);
 
   std::optional<Nanos> deadline() const override;
-  void degraded(std::string_view reason, std::string_view path, std::string detail) override;
 
   // Files
   bool path(DirId dir, std::string_view name, std::string& out) override;
@@ -69,7 +69,7 @@ class Watcher final : public Follower {
   void note_turn() override { turn_noted_ = true; }
   bool caught_up_with(std::uint32_t turn) const override;
   bool later_write_shows(const Stat& stat) override;
-  bool keeps_inodes() const override { return traits_.keeps_inodes; }
+  bool keeps_inodes() const override { return root_.traits().keeps_inodes; }
 
  private:
   /// A directory's number together with its generation: a number may be given anew.
@@ -114,7 +114,6 @@ class Watcher final : public Follower {
     std::string reason;
     Origin origin;
     bool absence_counts;
-    Nanos at;
   };
 
   /// A directory that left its place and may turn up elsewhere.
@@ -139,7 +138,8 @@ class Watcher final : public Follower {
   void close(Lister& lister);
   DirId arm(DirId parent, const std::string& name, int handle, const Stat& stat,
             const std::string& path, std::string& moved_from);
-  void watch(DirId dir, int handle, const std::string& path);
+  int add_watch(int handle, const std::string& path);
+  void set_watch(DirId dir, int wd);
   void not_there(DirId parent, const std::string& name, int error, const std::string& path);
   void drop(DirId top);
   void unwatch(DirId top);
@@ -151,11 +151,9 @@ class Watcher final : public Follower {
   int run_scan(int units);
   void begin_scan(Due due);
 
-  int root();
-  void close_root();
   void check_root();
   void check_mounts();
-  void adopt(int handle, const Stat& stat);
+  void adopt();
   void lose(std::string_view reason);
 
   /// Relative path of a directory; null while it is on its way.
@@ -167,24 +165,16 @@ class Watcher final : public Follower {
   Options options_;
   Fs& fs_;
   Notifier* notifier_;
-  Sink& sink_;
+  Root root_;
   Now now_;
   std::uint32_t turn_ = 0;
 
   WatchTable table_;
-  FsTraits traits_;                           ///< of the root
   std::map<std::uint64_t, FsTraits> others_;  ///< of what is mounted below it, by device
-  bool attached_ = false;                     ///< the root is there and watched
-  int root_ = -1;                             ///< see root()
-  bool root_was_mount_ = false;
-  std::set<std::pair<std::uint64_t, std::uint64_t>> plain_roots_;  ///< device, inode: no mounts
-  bool ever_opened_ = false;
   bool ready_told_ = false;
   bool lost_told_ = false;
-  bool check_root_soon_ = false;
   Nanos next_check_ = 0;
   Nanos next_poll_ = 0;
-  std::string mounts_;
 
   Scan scan_;
   std::optional<Due> rescan_due_;
@@ -197,7 +187,6 @@ class Watcher final : public Follower {
   std::vector<Limbo> limbo_;
   std::set<DirId> unwatched_;          ///< no wd: to be polled
   std::set<std::string> lost_mounts_;  ///< relative paths of volumes that went away
-  std::set<std::string> told_;         ///< degradations already told
   std::deque<std::pair<std::uint32_t, std::uint64_t>> turn_ends_;  ///< turn, queue position
   bool turn_noted_ = false;
   std::uint64_t handled_ = 0;  ///< bytes of records

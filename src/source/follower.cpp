@@ -1,0 +1,21 @@
+#include "source/follower.hpp"
+
+#include <utility>
+
+#include "base/path.hpp"
+
+namespace inotifier {
+
+void Follower::degraded(std::string_view reason, std::string_view path, std::string_view detail) {
+  // One reason can concern many paths: each is told, but none twice, and not without end.
+  constexpr std::size_t kMostTold = 1000;
+  std::string key = std::string(reason) + '\n' + std::string(path);
+  if (told_.size() >= kMostTold || !told_.insert(std::move(key)).second) return;
+  Value::Map data;
+  data.emplace_back("reason", reason);
+  if (!path.empty()) data.emplace_back("directory", to_utf8(path));
+  data.emplace_back("detail", to_utf8(detail));
+  sink_.on_status("degraded", std::move(data));
+}
+
+}  // namespace inotifier

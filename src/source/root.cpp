@@ -1,0 +1,101 @@
+#include "source/root.hpp"
+
+#include <algorithm>
+#include <cerrno>
+
+namespace inotifier {
+namespace {
+
+/// A line is "<device> <path relative to the root>".
+std::set<std::string> paths_of(const std::string& lines) {
+  std::set<std::string> paths;
+  for (std::size_t begin = 0; begin < lines.size();) {
+    const std::size_t end = std::min(lines.find('\n', begin), lines.size());
+    const std::string line = lines.substr(begin, end - begin);
+    paths.insert(line.substr(line.find(' ') + 1));
+    begin = end + 1;
+  }
+  paths.erase("");
+  return paths;
+}
+
+}  // namespace
+
+int Root::open() {
+  if (handle_ >= 0 || !attached_) return handle_;
+  const int handle = fs_.open_root(path_);
+  Stat stat;
+  if (handle >= 0 && fs_.stat(handle, "", stat) == 0 && stat.inode == stat_.inode &&
+      stat.dev == stat_.dev) {
+    handle_ = handle;
+    return handle_;
+  }
+  doubtful_ = true;
+  if (handle >= 0) fs_.close(handle);
+  return -1;
+}
+
+void Root::close() {
+  if (handle_ >= 0) fs_.close(std::exchange(handle_, -1));
+}
+
+Root::Change Root::check() {
+  Change change;
+  doubtful_ = false;
+  const int handle = fs_.open_root(path_);
+  if (handle < 0) {
+    close();
+    attached_ = false;
+    change.lost = handle == -ENOENT    ? "missing"
+                  : handle == -ENOTDIR ? "not_a_directory"
+                                       : "unreadable";
+    return change;
+  }
+  Stat stat;
+  if (fs_.stat(handle, "", stat) != 0) {
+    fs_.close(handle);
+    return change;
+  }
+  const bool same = stat.inode == stat_.inode && stat.dev == stat_.dev;
+  if (attached_ && same) {
+    fs_.close(handle);
+    return change;
+  }
+  if (attached_) {
+    change.lost = stat.dev == stat_.dev ? "replaced"
+                  : stat.mount_root     ? "mounted_over"
+                                        : "unmounted";
+    close();
+    attached_ = false;
+  }
+  // An empty directory where a volume was mounted is not the watched tree; one that was our root
+  // before something was mounted over it is.
+  if (ever_attached_ && stat_.mount_root && !stat.mount_root &&
+      !plain_.contains({stat.dev, stat.inode})) {
+    fs_.close(handle);
+    return change;
+  }
+  if (!stat.mount_root) plain_.emplace(stat.dev, stat.inode);
+  attached_ = ever_attached_ = change.found = true;
+  stat_ = stat;
+  handle_ = handle;
+  traits_ = fs_.traits(handle);
+  mounts_ = fs_.mounts_below(path_);
+  return change;
+}
+
+Root::Mounts Root::mount_changes() {
+  Mounts changes;
+  std::string mounts = fs_.mounts_below(path_);
+  if (mounts == mounts_) return changes;
+  const auto before = paths_of(mounts_);
+  const auto after = paths_of(mounts);
+  std::set_difference(before.begin(), before.end(), after.begin(), after.end(),
+                      std::back_inserter(changes.gone));
+  // The same path with another device is a new volume too.
+  for (const std::string& path : after) changes.mounted.push_back(path);
+  mounts_ = std::move(mounts);
+  return changes;
+}
+
+}  // namespace inotifier

@@ -1,0 +1,67 @@
+// The root of a watch: a path that may lead elsewhere, or nowhere, from one second to the next.
+// Missing, deleted, replaced, mounted over, unmounted; some of these give no event at all, so the
+// path is compared with what was watched. Owned by a Watcher; pipeline thread.
+#pragma once
+
+#include <cstdint>
+#include <set>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "source/fs.hpp"
+
+namespace inotifier {
+
+class Root {
+ public:
+  Root(std::string path, Fs& fs) : path_(std::move(path)), fs_(fs) {}
+  ~Root() { close(); }
+  Root(const Root&) = delete;
+  Root& operator=(const Root&) = delete;
+
+  const std::string& path() const { return path_; }
+  /// It was there at the last check().
+  bool attached() const { return attached_; }
+  /// Something looked wrong since the last check().
+  bool doubtful() const { return doubtful_; }
+  void doubt() { doubtful_ = true; }
+
+  /// A descriptor, the same until close(); -1, and doubt, if the path does not lead to our root
+  /// just now. Not kept over the turns: it would keep the volume from being unmounted.
+  int open();
+  void close();
+
+  struct Change {
+    std::string_view lost;  ///< why, if what was there is there no more; "" = it is
+    bool found = false;     ///< there is a root now, another one than before
+  };
+  /// Compares path and knowledge. If it was lost and found at once, both are set.
+  Change check();
+
+  std::uint64_t inode() const { return stat_.inode; }
+  std::uint64_t dev() const { return stat_.dev; }
+  const FsTraits& traits() const { return traits_; }
+
+  struct Mounts {
+    std::vector<std::string> gone;     ///< relative paths where a volume was
+    std::vector<std::string> mounted;  ///< and where there is one that was not
+  };
+  /// What was mounted and unmounted below the root since the last call.
+  Mounts mount_changes();
+
+ private:
+  std::string path_;
+  Fs& fs_;
+  int handle_ = -1;
+  bool attached_ = false;
+  bool doubtful_ = false;
+  bool ever_attached_ = false;
+  Stat stat_;  ///< of the root that is, or last was, attached
+  FsTraits traits_;
+  std::set<std::pair<std::uint64_t, std::uint64_t>> plain_;  ///< device, inode: roots, no mounts
+  std::string mounts_;
+};
+
+}  // namespace inotifier
