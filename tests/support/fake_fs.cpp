@@ -60,6 +60,7 @@ FakeFs::FakeFs(const FakeOptions& options) : options_(options) {
 FakeFs::~FakeFs() {
   closing_ = true;
   clear(*root_);
+  for (const DentryPtr& top : unmounted_) clear(*top);
 }
 
 /// Directory and entry hold each other.
@@ -304,6 +305,8 @@ Files::Writer FakeFs::writer(int handle, const std::string& relative, bool /*exp
   int walk_error = from == handles_.end() ? -EBADF : 0;
   const DentryPtr dentry =
       walk_error == 0 ? walk(from->second, relative, false, walk_error) : nullptr;
+  // O_NOFOLLOW and RESOLVE_NO_SYMLINKS fail alike, see openat2(2).
+  if (walk_error == -ELOOP) return Files::Writer::kNotRegular;
   if (dentry == nullptr) return Files::Writer::kGone;
   FakeInode& inode = *dentry->inode;
   fill(inode, out);
@@ -366,6 +369,7 @@ int FakeFs::unmount(const std::string& path) {
   if (found == mounts_.end()) return -EINVAL;
   const DentryPtr top = found->second;
   mounts_.erase(found);
+  unmounted_.push_back(top);
   int error = 0;
   const auto slash = path.rfind('/');
   const DentryPtr above = walk(root_, std::string_view(path).substr(0, slash), true, error);

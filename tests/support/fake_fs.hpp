@@ -188,6 +188,7 @@ class FakeFs final : public Fs, public Disk {
   std::uint32_t last_cookie_ = 0;
   std::size_t watches_ = 0;
   std::map<std::string, DentryPtr> mounts_;
+  std::vector<DentryPtr> unmounted_;
   bool closing_ = false;
 };
 
