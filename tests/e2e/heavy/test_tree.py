@@ -22,11 +22,11 @@ def tree(workdir):
     return root
 
 
-def time_of_inotifywait(tool, root):
+def time_of_inotifywait(program, root):
     """Seconds until inotifywait says "Watches established."."""
     begin = time.monotonic()
     process = subprocess.Popen(
-        [tool("inotifywait"), "-m", "-r", "-e", "close_write", str(root)],
+        [program, "-m", "-r", "-e", "close_write", str(root)],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
@@ -51,35 +51,35 @@ def time_of_daemon(daemon):
     return message.mono / 1e9 - begin
 
 
-@pytest.mark.parametrize("existing", ["ignore", "announce"])
-def test_tree_is_watched_as_quickly_as_by_inotifywait(workdir, tree, tool, existing):
+def test_tree_is_watched_as_quickly_as_by_inotifywait(workdir, tree, tool):
     if SANITIZED:
         pytest.skip("measures time and memory")
     inotifywait = tool("inotifywait")
-    time_of_inotifywait(lambda _: inotifywait, tree)  # the directories come into the cache
-    peer = min(time_of_inotifywait(lambda _: inotifywait, tree) for _ in range(3))
-    ours = []
-    for i in range(3):
-        daemon = Daemon(
-            workdir,
-            [{"name": "in", "path": tree, "existing": existing}],
-            log={"level": "info"},
-            publish={
-                "endpoint": f"ipc://{workdir}/daemon.sock",
-                "heartbeat": "200ms",
-                "high_water_mark": 1000000,
-            },
-        )
-        try:
-            ours.append(time_of_daemon(daemon))
-            daemon.collector.wait("watch.scanned", timeout=120)
-            rss = daemon.rss()
-            assert rss < 60 << 20, f"{rss / (1 << 20):.0f} MB"
-            path = tree / "t99" / "b498" / f"live{i}"
-            path.write_bytes(b"x")
-            daemon.collector.wait(path=path)
-        finally:
-            daemon.stop(10)
-            daemon.collector.stop()
-    print(f"ours {min(ours):.2f} s, inotifywait {peer:.2f} s, ratio {min(ours) / peer:.2f}")
-    assert min(ours) <= 1.5 * peer
+    time_of_inotifywait(inotifywait, tree)  # the directories come into the cache
+    peer = min(time_of_inotifywait(inotifywait, tree) for _ in range(3))
+    for existing in ("ignore", "announce"):
+        ours = []
+        for i in range(3 if existing == "ignore" else 1):
+            daemon = Daemon(
+                workdir,
+                [{"name": "in", "path": tree, "existing": existing}],
+                log={"level": "info"},
+                publish={
+                    "endpoint": f"ipc://{workdir}/daemon.sock",
+                    "heartbeat": "200ms",
+                    "high_water_mark": 1000000,
+                },
+            )
+            try:
+                ours.append(time_of_daemon(daemon))
+                daemon.collector.wait("watch.scanned", timeout=120)
+                rss = daemon.rss()
+                assert rss < 60 << 20, f"{rss / (1 << 20):.0f} MB"
+                path = tree / "t99" / "b498" / f"live-{existing}-{i}"
+                path.write_bytes(b"x")
+                daemon.collector.wait(path=path, timeout=30)
+            finally:
+                daemon.stop(10)
+                daemon.collector.stop()
+        print(f"{existing}: {min(ours):.2f} s, inotifywait {peer:.2f} s, {rss >> 20} MB")
+        assert min(ours) <= 1.5 * peer
