@@ -43,32 +43,34 @@ int open_beneath(int handle, const char* path, int flags) {
     if (errno != ENOSYS && errno != EPERM) return -errno;
     if (errno == ENOSYS) has_openat2 = false;
   }
-  const int fd = openat(handle, path, flags);
+  const int fd = openat(handle, path, flags | O_NOFOLLOW);
   return fd >= 0 ? fd : -errno;
 }
 
-/// A path below a handle, short enough for the kernel: what is beyond PATH_MAX is walked in pieces.
+/// A path below a handle, as a directory and a name in it: so the kernel follows no symbolic link
+/// on the way, and what is beyond PATH_MAX is walked in pieces.
 class Place {
  public:
   Place(int handle, const std::string& relative) : handle_(handle), path_(relative.c_str()) {
-    std::size_t begin = 0;
-    while (relative.size() - begin >= PATH_MAX) {
-      const std::size_t slash = relative.rfind('/', begin + PATH_MAX - 1);
-      if (slash == std::string::npos || slash <= begin) {
+    const std::size_t name = relative.rfind('/');
+    if (name == std::string::npos) return;
+    path_ = relative.c_str() + name + 1;
+    for (std::size_t begin = 0; begin < name;) {
+      std::size_t end = name;
+      if (end - begin >= PATH_MAX) end = relative.rfind('/', begin + PATH_MAX - 1);
+      if (end == std::string::npos || end <= begin) {
         error_ = ENAMETOOLONG;
         return;
       }
-      const std::string piece = relative.substr(begin, slash - begin);
-      const int fd =
-          open_beneath(handle_, piece.c_str(), O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+      const std::string piece = relative.substr(begin, end - begin);
+      const int fd = open_beneath(handle_, piece.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC);
       if (fd < 0) {
         error_ = -fd;
         return;
       }
       opened_ = UniqueFd(fd);
       handle_ = fd;
-      begin = slash + 1;
-      path_ = relative.c_str() + begin;
+      begin = end + 1;
     }
   }
   int handle() const { return handle_; }
@@ -262,6 +264,7 @@ Files::Writer RealFs::writer(int handle, const std::string& relative, bool expec
   error = 0;
   const Place place(handle, relative);
   if (place.error() != 0) {
+    if (place.error() == ELOOP) return Writer::kNotRegular;
     return is_absence(place.error()) ? Writer::kGone : Writer::kChanged;
   }
   if (!expect_regular) {
