@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from harness import PROJECT
+from harness import PROJECT, wait_for
 
 BUILD_TIME = 600
 
@@ -54,16 +54,21 @@ class Terminal:
         os.close(slave)
         self.text = b""
 
+    def read(self, timeout):
+        """False if nothing came."""
+        if not select.select([self.master], [], [], timeout)[0]:
+            return False
+        try:
+            self.text += os.read(self.master, 65536)
+        except OSError:  # the other side has closed
+            return False
+        return True
+
     def read_until(self, words, timeout):
         deadline = time.monotonic() + timeout
         while not all(w in self.text for w in words):
             assert time.monotonic() < deadline, f"{words} not in: {self.text.decode()[-3000:]}"
-            if select.select([self.master], [], [], 0.1)[0]:
-                try:
-                    self.text += os.read(self.master, 65536)
-                except OSError:  # the other side has closed
-                    assert all(w in self.text for w in words), self.text.decode()[-3000:]
-            else:
+            if not self.read(0.1):
                 assert self.process.poll() is None, self.text.decode()[-3000:]
 
     def press_ctrl_c(self):
@@ -93,12 +98,14 @@ def test_dev_run(workdir, clone):
     terminal = Terminal(["./dev", "run"], clone)
     try:
         terminal.read_until([b"Try it"], BUILD_TIME)
-        deadline = time.monotonic() + 10
-        while len(processes_below(clone)) < 2:
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
-        (clone / "incoming" / "first").write_bytes(b"1")
-        terminal.read_until([b"first"], 10)
+        attempts = iter(range(1000))
+
+        def printed():  # the subscriber may not be listening yet
+            (clone / "incoming" / f"first{next(attempts)}").write_bytes(b"1")
+            terminal.read(0.1)
+            return b"first" in terminal.text
+
+        wait_for(printed, what="a file to be printed")
         (workdir / "out" / "tree").mkdir()
         (workdir / "out" / "tree" / "second").write_bytes(b"2")
         (workdir / "out" / "tree").rename(clone / "incoming" / "tree")
