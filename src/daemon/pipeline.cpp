@@ -62,6 +62,7 @@ class Pipeline::Unit final : public Follower::Sink, public Out {
     options.root = config_.path;
     options.recursive = config_.recursive;
     options.mask = mask();
+    options.raw = raw_wanted_;
     options.poll_interval = config_.poll_interval;
     options.enters = [this](std::string_view path) { return filters_.enters(path); };
     auto watcher = std::make_unique<Watcher>(std::move(options), pipeline_.fs_, notifier, *this);

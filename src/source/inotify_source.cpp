@@ -27,10 +27,9 @@ class InotifySource::Instance final : public Notifier {
   Instance(std::size_t watch, UniqueFd fd) : watch_(watch), fd_(std::move(fd)) {}
 
   int add_watch(int handle, std::uint32_t mask) override {
-    // By descriptor: what is watched is what was opened, whatever its name leads to by now. Records
-    // of files that have no name any more concern nobody.
+    // By descriptor: what is watched is what was opened, whatever its name leads to by now.
     const auto path = fmt::format("/proc/self/fd/{}", handle);
-    const int wd = inotify_add_watch(fd_.get(), path.c_str(), mask | IN_ONLYDIR | IN_EXCL_UNLINK);
+    const int wd = inotify_add_watch(fd_.get(), path.c_str(), mask | IN_ONLYDIR);
     return wd >= 0 ? wd : -errno;
   }
 

@@ -31,6 +31,7 @@ class Watcher final : public Follower {
     std::string root;  ///< absolute
     bool recursive = true;
     std::uint32_t mask = 0;  ///< what processor and raw events need; the watcher adds its own
+    bool raw = false;        ///< every record is wanted, also of files that have no name any more
     Nanos poll_interval = 0;
     /// Whether a directory (relative path) can hold anything of interest.
     std::function<bool(std::string_view)> enters;

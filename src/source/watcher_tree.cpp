@@ -130,6 +130,8 @@ int Watcher::add_watch(int handle, const std::string& path) {
   std::uint32_t mask =
       options_.mask | IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_ATTRIB;
   if (path.empty()) mask |= IN_DELETE_SELF | IN_MOVE_SELF;  // the root
+  // A file that has no name any more can be no finished one.
+  if (!options_.raw) mask |= IN_EXCL_UNLINK;
   const int wd = notifier_->add_watch(handle, mask);
   if (wd >= 0) return wd;
   const int error = -wd;
