@@ -35,13 +35,13 @@ struct Part {
 
 const std::vector<std::string>& known_fields() {
   static const std::vector<std::string> kFields{
-      "path",       "relative_path", "name",         "specversion", "id",        "source",
-      "type",       "subject",       "time",         "sequence",    "prevsequence", "data",
-      "watch",      "root",          "size",         "mtime",       "inode",     "mode",
-      "uid",        "gid",           "evidence",     "origin",      "from",      "first_seen",
-      "rewritten",  "reason",        "directory",    "detail",      "found",     "announced",
-      "recovered",  "removed",       "seconds",      "directories", "files",     "mask",
-      "cookie",     "is_dir"};
+      "path",      "relative_path", "name",      "specversion", "id",           "source",
+      "type",      "subject",       "time",      "sequence",    "prevsequence", "data",
+      "watch",     "root",          "size",      "mtime",       "inode",        "mode",
+      "uid",       "gid",           "evidence",  "origin",      "from",         "first_seen",
+      "rewritten", "reason",        "directory", "detail",      "found",        "announced",
+      "recovered", "removed",       "seconds",   "directories", "files",        "mask",
+      "cookie",    "is_dir"};
   return kFields;
 }
 
@@ -88,9 +88,10 @@ std::vector<Part> parse_format(std::string_view format) {
       const auto& known = known_fields();
       if (!name.starts_with(kDataPrefix) &&
           std::find(known.begin(), known.end(), name) == known.end()) {
-        throw UsageError(fmt::format("--format: there is no field {{{}}}: {}; other keys of the "
-                                     "event's data are {{data.KEY}}",
-                                     visible(name), config::suggest(name, known)));
+        throw UsageError(
+            fmt::format("--format: there is no field {{{}}}: {}; other keys of the "
+                        "event's data are {{data.KEY}}",
+                        visible(name), config::suggest(name, known)));
       }
       parts.push_back({false, std::move(text)});
       parts.push_back({true, std::string(name)});

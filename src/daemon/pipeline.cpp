@@ -248,18 +248,18 @@ Pipeline::~Pipeline() = default;
 void Pipeline::add_factory(ProcessorFactory factory) { factories_.push_back(std::move(factory)); }
 
 std::size_t Pipeline::add_watch(const WatchConfig& config, Notifier* notifier,
-                                std::string_view reason, std::string detail) {
+                                std::string_view reason, std::string_view detail) {
   units_.push_back(std::make_unique<Unit>(units_.size(), *this, config));
   units_.back()->follow_inotify(notifier);
-  if (!reason.empty()) units_.back()->follower().degraded(reason, {}, std::move(detail));
+  if (!reason.empty()) units_.back()->follower().degraded(reason, {}, detail);
   return units_.size() - 1;
 }
 
 std::size_t Pipeline::add_remote_watch(const WatchConfig& config, RemoteWatch::Asks asks,
-                                       std::string detail) {
+                                       std::string_view detail) {
   units_.push_back(std::make_unique<Unit>(units_.size(), *this, config));
   units_.back()->follow_poller(std::move(asks));
-  units_.back()->follower().degraded("polled", {}, std::move(detail));
+  units_.back()->follower().degraded("polled", {}, detail);
   return units_.size() - 1;
 }
 
@@ -302,7 +302,7 @@ bool Pipeline::step(const Now& now, std::span<const Input> inputs,
     unit->on_time();
   }
   // Persist, then publish.
-  journal_.commit(said_, now, publish_);
+  if (!said_.empty()) journal_.commit(said_, fs_.wall_clock(), publish_);
   said_.clear();
   for (auto& unit : units_) unit->end_turn();
   return more;

@@ -44,10 +44,10 @@ class Pipeline {
   /// Before the first step(). `notifier` may be null: the watch is polled, for `reason`
   /// (instance_limit, polled).
   std::size_t add_watch(const WatchConfig& config, Notifier* notifier, std::string_view reason = "",
-                        std::string detail = "");
+                        std::string_view detail = "");
   /// A watch that a poller feeds; see step().
   std::size_t add_remote_watch(const WatchConfig& config, RemoteWatch::Asks asks,
-                               std::string detail);
+                               std::string_view detail);
   /// Whether a directory (relative path) of this watch can hold anything of interest. Any thread.
   std::function<bool(std::string_view)> enters(std::size_t watch) const;
   void add_factory(ProcessorFactory factory);

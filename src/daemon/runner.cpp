@@ -63,7 +63,7 @@ Runner::Runner(const Config& config, Owner& owner)
                  "this watch is polled";
       }
     }
-    pipeline_.add_watch(watch, notifier, reason, std::move(detail));
+    pipeline_.add_watch(watch, notifier, reason, detail);
   }
 }
 

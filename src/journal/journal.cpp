@@ -71,7 +71,7 @@ void Journal::make_id(const Said& said, std::uint64_t position) {
   id_ = hash128_hex(key_);
 }
 
-void Journal::commit(const std::vector<Said>& turn, const Now& now, const Publish& publish) {
+void Journal::commit(const std::vector<Said>& turn, Nanos time, const Publish& publish) {
   for (const Said& said : turn) {
     topic_ = said.report.type;
     topic_ += '/';
@@ -86,7 +86,7 @@ void Journal::commit(const std::vector<Said>& turn, const Now& now, const Publis
     envelope.watch = said.watch;
     envelope.root = said.root;
     envelope.id = id_;
-    envelope.time = now.wall;
+    envelope.time = time;
     envelope.position = position;
     envelope.previous = last->second;
     encode_report(said.report, envelope, body_);

@@ -29,7 +29,8 @@ class Journal {
   /// Hands every entry of the turn to `publish`, in order, with its topic and wire bytes, after it
   /// is as safe as the journal makes it.
   using Publish = std::function<void(std::string_view topic, std::string_view body)>;
-  void commit(const std::vector<Said>& turn, const Now& now, const Publish& publish);
+  /// `time`: when the turn's facts were established, wall clock; not before any of them was.
+  void commit(const std::vector<Said>& turn, Nanos time, const Publish& publish);
 
   const std::string& stream() const { return stream_; }
   /// Topic -> position of its last event.

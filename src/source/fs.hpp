@@ -60,6 +60,8 @@ class Fs {
   virtual FsTraits traits(int handle) = 0;
   /// The coarse clock that stamps files, wall time.
   virtual Nanos stamp_clock() = 0;
+  /// Wall time now, within a turn: what was decided is told as of after it was decided.
+  virtual Nanos wall_clock() = 0;
   /// Mount points at or below `path`, sorted, one per line with their device; "" if none is known.
   virtual std::string mounts_below(const std::string& path) = 0;
 };

@@ -331,6 +331,8 @@ Nanos RealFs::stamp_clock() {
   return at.tv_sec * kSecond + at.tv_nsec;
 }
 
+Nanos RealFs::wall_clock() { return read_clocks().wall; }
+
 std::string RealFs::mounts_below(const std::string& path) {
   const std::unique_ptr<char, decltype(&std::free)> real(realpath(path.c_str(), nullptr),
                                                          &std::free);

@@ -21,6 +21,7 @@ class RealFs final : public Fs {
                        int& error) override;
   FsTraits traits(int handle) override;
   Nanos stamp_clock() override;
+  Nanos wall_clock() override;
   std::string mounts_below(const std::string& path) override;
 };
 

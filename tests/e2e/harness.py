@@ -25,9 +25,6 @@ WRITER = os.environ.get("INOTIFIER_WRITER", str(PROJECT / "build/release/tests/w
 SANITIZED = bool(os.environ.get("INOTIFIER_SANITIZE"))
 # Deadlines are for a machine that is busy with other things; sanitized programs are slower still.
 PATIENCE = 4 if SANITIZED else 1
-# An event's time is that of the turn in which it was established, so it can lie this much before
-# the moment the daemon looked (turns are cut at 10 ms; the rest is for a machine with other work).
-TURN = 200_000_000
 
 Message = collections.namedtuple("Message", "topic event mono real")
 
@@ -350,7 +347,7 @@ def assert_not_early(messages, records):
         end = ends.get(path_of(message.event))
         if end is None:
             continue
-        if message.mono < end["mono"] or nanoseconds(message.event["time"]) < end["real"] - TURN:
+        if message.mono < end["mono"] or nanoseconds(message.event["time"]) < end["real"]:
             early.append((path_of(message.event), message.mono - end["mono"]))
     assert not early, f"{len(early)} announced too early: {early[:5]}"
 

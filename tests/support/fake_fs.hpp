@@ -97,6 +97,7 @@ class FakeFs final : public Fs, public Disk {
   Files::Writer writer(int handle, const std::string& relative, bool expect_regular, Stat& out,
                        int& error) override;
   FsTraits traits(int handle) override;
+  Nanos wall_clock() override { return now_.wall; }
   Nanos stamp_clock() override { return now_.wall - now_.wall % options_.tick; }
   std::string mounts_below(const std::string& path) override;
 
