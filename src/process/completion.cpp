@@ -27,9 +27,6 @@ constexpr int kLooksPerTurn = 1000;
 
 bool is_absence(int error) { return error == ENOENT || error == ENOTDIR || error == ELOOP; }
 bool is_regular(const Stat& stat) { return (stat.mode & 0170000U) == 0100000U; }
-bool changed(const Stat& before, const Stat& after) {
-  return before.inode != after.inode || before.size != after.size || before.mtime != after.mtime;
-}
 
 }  // namespace
 
@@ -299,8 +296,9 @@ Completion::Look Completion::wait_again(Waiting& waiting) {
 }
 
 Completion::Look Completion::wait_for_quiet(Waiting& waiting, const Stat& stat, Nanos quiet) {
-  if (!waiting.last || changed(*waiting.last, stat)) {
-    waiting.last = stat;
+  const Trace trace{stat.inode, stat.size, stat.mtime};
+  if (waiting.last != trace) {
+    waiting.last = trace;
     waiting.quiet_since = now_.mono;
   }
   const Nanos end = waiting.quiet_since + quiet;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -14,6 +15,14 @@
 
 namespace inotifier {
 
+/// What shows that a file was touched.
+struct Trace {
+  std::uint64_t inode = 0;
+  std::int64_t size = 0;
+  Nanos mtime = 0;
+  bool operator==(const Trace&) const = default;
+};
+
 struct Waiting {
   DirId dir = kNoDir;
   std::string name;
@@ -22,7 +31,7 @@ struct Waiting {
   Nanos first_seen = 0;     ///< wall
   Nanos waiting_since = 0;  ///< monotonic
   Nanos quiet_since = 0;    ///< monotonic: when `last` was first seen
-  std::optional<Stat> last;
+  std::optional<Trace> last;
   Evidence evidence = Evidence::kScan;
   Origin origin = Origin::kLive;
   std::uint8_t tries = 0;
@@ -68,7 +77,7 @@ class InProgress {
   void add_timer(Nanos due, std::uint32_t slot);
   void drop_stale_timers();
 
-  std::vector<Waiting> slots_;
+  std::deque<Waiting> slots_;
   std::vector<std::uint32_t> free_;
   NameIndex index_;
   std::unordered_map<DirId, std::uint32_t> in_directory_;
