@@ -60,7 +60,7 @@ int run_command_line(int argc, char** argv) {
       "After --, COMMAND is run without a shell for each file; {path} is replaced,\n"
       "the event is on its standard input as JSON, and INOTIFIER_PATH, _TYPE, _ID\n"
       "and _WATCH are in its environment:\n"
-      "  inotifier watch incoming -- gzip -k {path}");
+      "  inotifier watch incoming -- sha256sum {path}");
 
   RunArguments run;
   auto& run_app = *app.add_subcommand("run", "the daemon: watch and publish");

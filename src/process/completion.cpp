@@ -108,6 +108,7 @@ void Completion::on_record(const RawEvent& event) {
   }
   waiting.named = true;
   waiting.settled = false;
+  waiting.tries = 0;
   waiting.last.reset();
   const Row* row = table_.find(event.dir, event.name);
   if (row == nullptr || !files_->queued_before_end_of(row->turn, event.position)) {
