@@ -137,9 +137,9 @@ class Pipeline::Unit final : public Follower::Sink, public Out {
                std::string_view path, bool is_directory) override {
     MoveHalf half{number_, dir, std::string(name), std::string(path), is_directory};
     auto& pairing = pipeline_.pairing_;
+    if (is_from) return pairing.add_from(cookie, std::move(half), now_.mono);
     const auto outcome =
-        is_from ? pairing.add_from(cookie, std::move(half), now_.mono)
-                : pairing.add_to(cookie, std::move(half), now_.mono, pipeline_.units_.size() > 1);
+        pairing.add_to(cookie, std::move(half), now_.mono, pipeline_.units_.size() > 1);
     if (outcome) pipeline_.settle(*outcome);
   }
 
@@ -271,13 +271,14 @@ std::function<bool(std::string_view)> Pipeline::enters(std::size_t watch) const 
 void Pipeline::rescan_all() { rescan_asked_ = true; }
 
 void Pipeline::settle(const MovePairing::Outcome& outcome) {
-  const auto& [from, to] = outcome;
+  const auto& [from, to, from_is_told] = outcome;
   if (from && to && from->watch == to->watch) {
     units_[to->watch]->watcher().moved(from->dir, from->name, from->path, to->dir, to->name,
                                        to->is_directory);
     return;
   }
-  if (from) units_[from->watch]->watcher().left(from->dir, from->name, from->is_directory);
+  if (from && !from_is_told)
+    units_[from->watch]->watcher().left(from->dir, from->name, from->is_directory);
   if (to) {
     const std::string path = from ? join(units_[from->watch]->root(), from->path) : std::string();
     units_[to->watch]->watcher().arrived(to->dir, to->name, path, to->is_directory);

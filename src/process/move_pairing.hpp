@@ -1,12 +1,14 @@
 // Joins the two halves of a rename by their cookie. One for all watches: cookies are global, the
-// queues are not, so either half may come first. Pure; owned by the pipeline, pipeline thread.
+// queues are not, so either half may come first, and watches that overlap see halves of their own.
+// Pure; owned by the pipeline, pipeline thread.
 #pragma once
 
 #include <cstdint>
 #include <deque>
+#include <map>
 #include <optional>
 #include <string>
-#include <unordered_map>
+#include <utility>
 
 #include "inotifier/processor.hpp"
 
@@ -25,32 +27,37 @@ class MovePairing {
   struct Outcome {
     std::optional<MoveHalf> from;
     std::optional<MoveHalf> to;
+    bool from_is_told = false;  ///< `from` was part of an earlier outcome, in its own watch
   };
 
-  /// A MOVED_FROM. Its partner, if that came first; otherwise it waits kFromWait.
-  std::optional<Outcome> add_from(std::uint32_t cookie, MoveHalf half, Nanos now);
-  /// A MOVED_TO. The kernel queues FROM before TO, so with one watch a missing partner is outside;
-  /// with several, it may be in a queue that was not read yet: then it waits kToWait.
+  /// A MOVED_FROM waits kFromWait for its other half.
+  void add_from(std::uint32_t cookie, MoveHalf half, Nanos now);
+  /// A MOVED_TO. The kernel queues FROM before TO, so within a watch the partner is here already.
+  /// Without one, the file comes from outside, or, where there are `others`, perhaps from a watch
+  /// whose queue was not read yet: then it waits kToWait.
   std::optional<Outcome> add_to(std::uint32_t cookie, MoveHalf half, Nanos now, bool others);
 
   /// A half whose time is over.
   std::optional<Outcome> expire(Nanos now);
   std::optional<Nanos> deadline() const;
   /// Whether a directory or file of this watch is on its way.
-  bool waiting() const { return !halves_.empty(); }
+  bool waiting() const { return untold_ > 0; }
 
   static constexpr Nanos kFromWait = 200'000'000;
   static constexpr Nanos kToWait = 10'000'000;
 
  private:
+  using Key = std::pair<std::uint32_t, std::size_t>;  ///< cookie, watch
   struct Waiting {
     MoveHalf half;
     bool is_from = false;
+    bool told = false;
     Nanos until = 0;
   };
-  std::unordered_map<std::uint32_t, Waiting> halves_;
-  std::deque<std::pair<Nanos, std::uint32_t>> from_order_;
-  std::deque<std::pair<Nanos, std::uint32_t>> to_order_;
+  std::map<Key, Waiting> halves_;
+  std::deque<std::pair<Nanos, Key>> from_order_;
+  std::deque<std::pair<Nanos, Key>> to_order_;
+  std::size_t untold_ = 0;
 };
 
 }  // namespace inotifier

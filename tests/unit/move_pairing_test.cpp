@@ -13,7 +13,7 @@ constexpr Nanos kMs = 1'000'000;
 
 TEST_CASE("pairing: from, then to") {
   MovePairing pairing;
-  CHECK_FALSE(pairing.add_from(7, half(0, "a"), 0));
+  pairing.add_from(7, half(0, "a"), 0);
   CHECK(pairing.waiting());
   const auto outcome = pairing.add_to(7, half(0, "b"), kMs, false);
   REQUIRE(outcome);
@@ -29,10 +29,43 @@ TEST_CASE("pairing: to before from, in the queue of another watch") {
   CHECK_FALSE(pairing.add_to(7, half(1, "b"), 0, true));
   REQUIRE(pairing.deadline());
   CHECK(*pairing.deadline() == MovePairing::kToWait);
-  const auto outcome = pairing.add_from(7, half(0, "a"), kMs);
+  pairing.add_from(7, half(0, "a"), kMs);
+  CHECK_FALSE(pairing.expire(MovePairing::kToWait - 1));
+  const auto outcome = pairing.expire(MovePairing::kToWait);
   REQUIRE(outcome);
   CHECK(outcome->from->watch == 0);
+  CHECK_FALSE(outcome->from_is_told);
   CHECK(outcome->to->watch == 1);
+  CHECK_FALSE(pairing.waiting());
+  CHECK_FALSE(pairing.expire(10 * MovePairing::kFromWait));
+}
+
+TEST_CASE("pairing: watches that overlap have halves of their own") {
+  MovePairing pairing;
+  pairing.add_from(7, half(0, "a.part"), 0);
+  pairing.add_from(7, half(1, "a.part"), 0);  // read between the first one's halves
+  const auto second = pairing.add_to(7, half(1, "a"), 0, true);
+  const auto first = pairing.add_to(7, half(0, "a"), 0, true);
+  REQUIRE(first);
+  REQUIRE(second);
+  CHECK(first->from->watch == 0);
+  CHECK(second->from->watch == 1);
+  CHECK_FALSE(pairing.waiting());
+}
+
+TEST_CASE("pairing: a watch inside another sees the half that came from outside of it") {
+  MovePairing pairing;
+  pairing.add_from(7, half(0, "a.part"), 0);
+  CHECK_FALSE(pairing.add_to(7, half(1, "a"), 0, true));
+  const auto outer = pairing.add_to(7, half(0, "in/a"), 0, true);
+  REQUIRE(outer);
+  CHECK(outer->from->watch == 0);
+  const auto inner = pairing.expire(MovePairing::kToWait);
+  REQUIRE(inner);
+  CHECK(inner->to->watch == 1);
+  CHECK(inner->from->name == "a.part");
+  CHECK(inner->from_is_told);
+  CHECK_FALSE(pairing.expire(10 * MovePairing::kFromWait));
 }
 
 TEST_CASE("pairing: with one watch a lone to comes from outside, at once") {
@@ -45,7 +78,7 @@ TEST_CASE("pairing: with one watch a lone to comes from outside, at once") {
 
 TEST_CASE("pairing: halves without a partner expire, each at its time, once") {
   MovePairing pairing;
-  CHECK_FALSE(pairing.add_from(1, half(0, "gone"), 0));
+  pairing.add_from(1, half(0, "gone"), 0);
   CHECK_FALSE(pairing.add_to(2, half(0, "come"), 0, true));
   CHECK_FALSE(pairing.expire(MovePairing::kToWait - 1));
   auto outcome = pairing.expire(MovePairing::kToWait);
@@ -62,8 +95,8 @@ TEST_CASE("pairing: halves without a partner expire, each at its time, once") {
 
 TEST_CASE("pairing: different cookies are different renames") {
   MovePairing pairing;
-  CHECK_FALSE(pairing.add_from(1, half(0, "a"), 0));
-  CHECK_FALSE(pairing.add_from(2, half(0, "b"), 0));
+  pairing.add_from(1, half(0, "a"), 0);
+  pairing.add_from(2, half(0, "b"), 0);
   const auto second = pairing.add_to(2, half(0, "c"), 0, false);
   const auto first = pairing.add_to(1, half(0, "d"), 0, false);
   REQUIRE(first);
@@ -74,9 +107,9 @@ TEST_CASE("pairing: different cookies are different renames") {
 
 TEST_CASE("pairing: a cookie that comes round again does not expire with its forerunner") {
   MovePairing pairing;
-  CHECK_FALSE(pairing.add_from(1, half(0, "old"), 0));
+  pairing.add_from(1, half(0, "old"), 0);
   REQUIRE(pairing.add_to(1, half(0, "x"), 0, false));
-  CHECK_FALSE(pairing.add_from(1, half(0, "new"), 100 * kMs));
+  pairing.add_from(1, half(0, "new"), 100 * kMs);
   CHECK_FALSE(pairing.expire(MovePairing::kFromWait));
   const auto outcome = pairing.expire(100 * kMs + MovePairing::kFromWait);
   REQUIRE(outcome);
