@@ -6,9 +6,7 @@ namespace inotifier {
 
 void MovePairing::add_from(std::uint32_t cookie, MoveHalf half, Nanos now) {
   const Key key{cookie, half.watch};
-  Waiting& waiting = halves_[key];
-  if (waiting.until == 0 || waiting.told) ++untold_;
-  waiting = {std::move(half), true, false, now + kFromWait};
+  halves_[key] = {std::move(half), true, false, now + kFromWait};
   from_order_.emplace_back(now + kFromWait, key);
 }
 
@@ -17,7 +15,6 @@ std::optional<MovePairing::Outcome> MovePairing::add_to(std::uint32_t cookie, Mo
   const Key key{cookie, half.watch};
   const auto found = halves_.find(key);
   if (found != halves_.end() && found->second.is_from && !found->second.told) {
-    --untold_;
     Outcome outcome{std::nullopt, std::move(half), false};
     if (others) {
       // It stays for a while: a watch that overlaps with this one may see the other half only.
@@ -30,9 +27,7 @@ std::optional<MovePairing::Outcome> MovePairing::add_to(std::uint32_t cookie, Mo
     return outcome;
   }
   if (!others) return Outcome{std::nullopt, std::move(half), false};
-  Waiting& waiting = halves_[key];
-  if (waiting.until == 0 || waiting.told) ++untold_;
-  waiting = {std::move(half), false, false, now + kToWait};
+  halves_[key] = {std::move(half), false, false, now + kToWait};
   to_order_.emplace_back(now + kToWait, key);
   return std::nullopt;
 }
@@ -45,17 +40,13 @@ std::optional<MovePairing::Outcome> MovePairing::expire(Nanos now) {
     if (found == halves_.end() || found->second.is_from || found->second.until != until) continue;
     Outcome outcome{std::nullopt, std::move(found->second.half), false};
     halves_.erase(found);
-    --untold_;
     // By now every queue has been read up to the other half, if any watch has it.
     for (auto from = halves_.lower_bound({key.first, 0});
          from != halves_.end() && from->first.first == key.first; ++from) {
       if (!from->second.is_from) continue;
       outcome.from = from->second.half;
       outcome.from_is_told = from->second.told;
-      if (!from->second.told) {
-        from->second.told = true;
-        --untold_;
-      }
+      from->second.told = true;
       break;
     }
     return outcome;
@@ -68,7 +59,6 @@ std::optional<MovePairing::Outcome> MovePairing::expire(Nanos now) {
     Waiting waiting = std::move(found->second);
     halves_.erase(found);
     if (waiting.told) continue;
-    --untold_;
     return Outcome{std::move(waiting.half), std::nullopt, false};
   }
   return std::nullopt;

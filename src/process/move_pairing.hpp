@@ -40,8 +40,6 @@ class MovePairing {
   /// A half whose time is over.
   std::optional<Outcome> expire(Nanos now);
   std::optional<Nanos> deadline() const;
-  /// Whether a directory or file of this watch is on its way.
-  bool waiting() const { return untold_ > 0; }
 
   static constexpr Nanos kFromWait = 200'000'000;
   static constexpr Nanos kToWait = 10'000'000;
@@ -57,7 +55,6 @@ class MovePairing {
   std::map<Key, Waiting> halves_;
   std::deque<std::pair<Nanos, Key>> from_order_;
   std::deque<std::pair<Nanos, Key>> to_order_;
-  std::size_t untold_ = 0;
 };
 
 }  // namespace inotifier

@@ -14,12 +14,11 @@ constexpr Nanos kMs = 1'000'000;
 TEST_CASE("pairing: from, then to") {
   MovePairing pairing;
   pairing.add_from(7, half(0, "a"), 0);
-  CHECK(pairing.waiting());
+  CHECK(pairing.deadline());
   const auto outcome = pairing.add_to(7, half(0, "b"), kMs, false);
   REQUIRE(outcome);
   CHECK(outcome->from->name == "a");
   CHECK(outcome->to->name == "b");
-  CHECK_FALSE(pairing.waiting());
   CHECK_FALSE(pairing.expire(1'000 * kMs));
   CHECK_FALSE(pairing.deadline());
 }
@@ -36,7 +35,6 @@ TEST_CASE("pairing: to before from, in the queue of another watch") {
   CHECK(outcome->from->watch == 0);
   CHECK_FALSE(outcome->from_is_told);
   CHECK(outcome->to->watch == 1);
-  CHECK_FALSE(pairing.waiting());
   CHECK_FALSE(pairing.expire(10 * MovePairing::kFromWait));
 }
 
@@ -50,7 +48,7 @@ TEST_CASE("pairing: watches that overlap have halves of their own") {
   REQUIRE(second);
   CHECK(first->from->watch == 0);
   CHECK(second->from->watch == 1);
-  CHECK_FALSE(pairing.waiting());
+  CHECK_FALSE(pairing.expire(10 * MovePairing::kFromWait));
 }
 
 TEST_CASE("pairing: a watch inside another sees the half that came from outside of it") {
