@@ -43,6 +43,7 @@ struct Stat {
   std::int64_t size = 0;
   Nanos mtime = 0;
   Nanos ctime = 0;
+  Nanos atime = 0;
   Nanos btime = 0;  ///< 0 where the file system keeps none
   std::uint64_t dev = 0;
   std::uint32_t mode = 0;
@@ -61,7 +62,8 @@ struct RawEvent {
     kMoved,    ///< `from_dir`/`from_name` is now `dir`/`name`, both of this watch
     kArrived,  ///< `dir`/`name` was moved in from elsewhere; `from_path` if that is watched too
     kLeft,     ///< `dir`/`name` was moved out of the watch
-    kDirGone,  ///< `dir` and its number are no more
+    kDirGone,  ///< `dir` and its number are no more; `path` is where it was last
+    kScanned,  ///< a scan of the whole watch came to its end: what it did not show is gone
   };
   Kind kind = Kind::kInotify;
   Origin origin = Origin::kLive;
@@ -78,7 +80,9 @@ struct RawEvent {
   std::uint32_t listing = 0;
   /// kInotify: where the record stood in the watch's stream of records, in bytes.
   std::uint64_t position = 0;
-  bool rebuilt = true;         ///< kListed: what was not shown is worth asking for
+  /// kListed, kDirGone, kScanned: what was not shown is worth asking for. False while a volume came
+  /// or went: then absence is no removal.
+  bool rebuilt = true;
   const Stat* stat = nullptr;  ///< kFound by a poller: what it saw; otherwise null
 };
 
@@ -99,6 +103,8 @@ class Files {
   /// lstat(2): 0 or an errno. EAGAIN while the path is not known (see path()).
   virtual int stat(DirId dir, std::string_view name, Stat& out) = 0;
   virtual Writer writer(DirId dir, std::string_view name, Stat& out) = 0;
+  /// lstat(2) of what is now at a path relative to the root, whatever directory that leads through.
+  virtual int stat_path(std::string_view path, Stat& out) = 0;
   /// True if the record at `position` was already in the kernel's queue when turn `turn` ended.
   virtual bool queued_before_end_of(std::uint32_t turn, std::uint64_t position) const = 0;
   virtual std::uint32_t turn() const = 0;
@@ -153,6 +159,8 @@ class Processor {
   virtual std::optional<Nanos> deadline() const = 0;
   /// Files found by a scan that have not been looked at yet (watch.scanned waits for none).
   virtual std::size_t undecided() const { return 0; }
+  /// Files that are being waited for: written, or under a temporary name.
+  virtual std::size_t in_progress() const { return 0; }
 };
 
 }  // namespace inotifier

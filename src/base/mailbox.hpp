@@ -23,6 +23,9 @@ class Mailbox {
 
   Mailbox(std::size_t watches, std::size_t bytes_per_watch);
 
+  /// Room for another watch. The reader must not be running.
+  void add_watch() { held_.push_back(0); }
+
   /// Reader: an empty chunk, with the capacity of an earlier one where possible.
   Chunk fresh();
   void push(Chunk chunk);

@@ -134,6 +134,18 @@ Value to_value(const InotifyLimit& limit) {
   return map;
 }
 
+Value to_value(const Config::Journal& journal, const JournalPlace& place, Value findings) {
+  Value::Map map{{"path", journal.path},
+                 {"directory", place.directory},
+                 {"local", !place.remote},
+                 {"is_there", place.is_there},
+                 {"used", place.used}};
+  if (!place.type.empty()) map.emplace_back("file_system", place.type);
+  if (place.free >= 0) map.emplace_back("free", place.free);
+  map.emplace_back("findings", std::move(findings));
+  return map;
+}
+
 }  // namespace
 
 int run_check(const CheckArguments& arguments) {
@@ -160,6 +172,11 @@ int run_check(const CheckArguments& arguments) {
   report.heading("inotify");
   const auto limits = read_inotify_limits();
   const auto limit_findings = report.add(judge(limits, needed, instances));
+  report.heading("journal", visible(config.journal.path));
+  const auto place = look_at_journal(config.journal.path, fs);
+  const auto journal_findings = report.add(judge(config.journal, place));
+  report.heading("security");
+  const auto security_findings = report.add(judge_security(config));
   const auto about_config = judge(config);
   if (!about_config.empty()) report.heading("configuration");
   const auto config_findings = report.add(about_config);
@@ -178,6 +195,8 @@ int run_check(const CheckArguments& arguments) {
                                          {"instances_needed", instances},
                                          {"queued_events", to_value(limits.queued_events)},
                                          {"findings", limit_findings}}},
+                   {"journal", to_value(config.journal, place, journal_findings)},
+                   {"security", Value::Map{{"findings", security_findings}}},
                    {"findings", config_findings},
                    {"result", std::string(name_of(report.worst()))}};
     fmt::print("{}\n", to_json(document));

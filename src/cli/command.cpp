@@ -7,6 +7,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <csignal>
 #include <cstring>
@@ -15,12 +16,16 @@
 #include "base/error.hpp"
 #include "base/log.hpp"
 #include "base/unique_fd.hpp"
+#include "config/load.hpp"
 #include "inotifier/wire.hpp"
 
 extern char** environ;  // NOLINT(readability-redundant-declaration)
 
 namespace inotifier {
 namespace {
+
+/// Between TERM and KILL.
+constexpr Nanos kGrace = 5'000'000'000;
 
 std::string replaced(std::string text, std::string_view what, const std::string& by) {
   for (std::size_t at = text.find(what); at != std::string::npos; at = text.find(what, at)) {
@@ -53,23 +58,10 @@ std::vector<char*> pointers(std::vector<std::string>& texts) {
 
 }  // namespace
 
-CommandRunner::CommandRunner(std::vector<std::string> command, int parallel)
-    : command_(std::move(command)), parallel_(static_cast<std::size_t>(parallel)) {}
+Jobs::Jobs(std::vector<std::string> command, Options options)
+    : command_(std::move(command)), options_(options) {}
 
-void CommandRunner::add(const Event& event) {
-  waiting_.push_back(event);
-  start_some();
-}
-
-void CommandRunner::start_some() {
-  while (running_.size() < parallel_ && !waiting_.empty()) {
-    const Event event = std::move(waiting_.front());
-    waiting_.pop_front();
-    start(event);
-  }
-}
-
-void CommandRunner::start(const Event& event) {
+int Jobs::start(std::int64_t number, const Event& event, Nanos now) {
   std::vector<std::string> arguments;
   for (const std::string& argument : command_) {
     arguments.push_back(
@@ -87,6 +79,7 @@ void CommandRunner::start(const Event& event) {
   variables.push_back("INOTIFIER_WATCH=" + event.watch());
 
   const UniqueFd input = as_file(to_json(event) + "\n");
+  if (!input) return errno;
   posix_spawn_file_actions_t actions;
   posix_spawn_file_actions_init(&actions);
   posix_spawn_file_actions_adddup2(&actions, input.get(), STDIN_FILENO);
@@ -101,33 +94,128 @@ void CommandRunner::start(const Event& event) {
   sigaddset(&defaults, SIGIO);
   posix_spawnattr_setsigmask(&attributes, &none);
   posix_spawnattr_setsigdefault(&attributes, &defaults);
-  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+  posix_spawnattr_setpgroup(&attributes, 0);
+  posix_spawnattr_setflags(&attributes,
+                           static_cast<short>(POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF |
+                                              (options_.own_group ? POSIX_SPAWN_SETPGROUP : 0)));
 
   pid_t pid = 0;
   const int error = posix_spawnp(&pid, arguments[0].c_str(), &actions, &attributes,
                                  pointers(arguments).data(), pointers(variables).data());
   posix_spawn_file_actions_destroy(&actions);
   posix_spawnattr_destroy(&attributes);
-  if (error == 0) {
-    running_.insert(pid);
-    return;
+  if (error != 0) return error;
+  Job job;
+  job.number = number;
+  if (options_.timeout > 0) job.end = now + options_.timeout;
+  running_[pid] = job;
+  return 0;
+}
+
+void Jobs::signal(pid_t pid, int number) const { ::kill(options_.own_group ? -pid : pid, number); }
+
+void Jobs::terminate(pid_t pid, Job& job, Nanos now) const {
+  if (job.kill != 0) return;
+  signal(pid, SIGTERM);
+  job.kill = now + kGrace;
+}
+
+std::vector<Jobs::Ended> Jobs::collect(Nanos now) {
+  std::vector<Ended> ended;
+  int status = 0;
+  for (pid_t pid = waitpid(-1, &status, WNOHANG); pid > 0; pid = waitpid(-1, &status, WNOHANG)) {
+    const auto found = running_.find(pid);
+    if (found == running_.end()) continue;
+    const Job& job = found->second;
+    ended.push_back({job.number, status, job.timed_out, job.stopped});
+    // Its number is not given to another process as long as the group has one.
+    if (job.kill != 0 && options_.own_group && ::kill(-pid, 0) == 0) {
+      left_over_[pid] = std::max(job.kill, now);
+    }
+    running_.erase(found);
   }
-  ++finished_;
-  ++failed_;
-  log::error("{}: the command cannot be started", describe("exec", arguments[0], error));
+  return ended;
+}
+
+void Jobs::enforce(Nanos now) {
+  for (auto& [pid, job] : running_) {
+    if (job.kill != 0 && now >= job.kill) {
+      signal(pid, SIGKILL);
+      job.kill = now + kGrace;
+    } else if (job.end != 0 && now >= job.end && job.kill == 0) {
+      job.timed_out = true;
+      terminate(pid, job, now);
+    }
+  }
+  for (auto at = left_over_.begin(); at != left_over_.end();) {
+    if (now < at->second) {
+      ++at;
+      continue;
+    }
+    ::kill(-at->first, SIGKILL);
+    at = left_over_.erase(at);
+  }
+}
+
+std::optional<Nanos> Jobs::deadline() const {
+  std::optional<Nanos> first;
+  const auto at_the_latest = [&](Nanos time) {
+    if (!first || time < *first) first = time;
+  };
+  for (const auto& [pid, job] : running_) {
+    if (job.kill != 0) {
+      at_the_latest(job.kill);
+    } else if (job.end != 0) {
+      at_the_latest(job.end);
+    }
+  }
+  for (const auto& [pid, time] : left_over_) at_the_latest(time);
+  return first;
+}
+
+void Jobs::end_all(Nanos now) {
+  for (auto& [pid, job] : running_) {
+    job.stopped = true;
+    terminate(pid, job, now);
+  }
+}
+
+std::string reason_of(const Jobs::Ended& ended, Nanos timeout) {
+  if (ended.timed_out) return fmt::format("timed out after {}", duration_text(timeout));
+  if (WIFSIGNALED(ended.status)) return fmt::format("signal {}", WTERMSIG(ended.status));
+  const int code = WEXITSTATUS(ended.status);
+  return code == 0 ? std::string() : fmt::format("exit {}", code);
+}
+
+CommandRunner::CommandRunner(std::vector<std::string> command, int parallel)
+    : jobs_(std::move(command), {}), parallel_(static_cast<std::size_t>(parallel)) {}
+
+void CommandRunner::add(const Event& event) {
+  waiting_.push_back(event);
+  start_some();
+}
+
+void CommandRunner::start_some() {
+  while (jobs_.running() < parallel_ && !waiting_.empty()) {
+    const Event event = std::move(waiting_.front());
+    waiting_.pop_front();
+    const int error = jobs_.start(0, event, 0);
+    if (error == 0) continue;
+    ++finished_;
+    ++failed_;
+    log::error("{}: the command cannot be started", describe("exec", jobs_.name(), error));
+  }
 }
 
 void CommandRunner::on_child() {
-  int status = 0;
-  for (pid_t pid = waitpid(-1, &status, WNOHANG); pid > 0; pid = waitpid(-1, &status, WNOHANG)) {
-    if (running_.erase(pid) == 0) continue;
+  for (const Jobs::Ended& ended : jobs_.collect(0)) {
     ++finished_;
-    if (WIFEXITED(status) && WEXITSTATUS(status) == 0) continue;
+    if (WIFEXITED(ended.status) && WEXITSTATUS(ended.status) == 0) continue;
     ++failed_;
-    if (WIFSIGNALED(status)) {
-      log::warning("{} was ended by signal {}", command_[0], WTERMSIG(status));
+    if (WIFSIGNALED(ended.status)) {
+      log::warning("{} was ended by signal {}", jobs_.name(), WTERMSIG(ended.status));
     } else {
-      log::warning("{} exited with {}", command_[0], WEXITSTATUS(status));
+      log::warning("{} exited with {}", jobs_.name(), WEXITSTATUS(ended.status));
     }
   }
   start_some();

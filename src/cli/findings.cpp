@@ -243,15 +243,6 @@ Finding judge(const InotifyLimit& limit, std::int64_t needed, std::int64_t used,
   return {Level::kOk, text, ""};
 }
 
-/// The directory that would have to be written to for a socket at `path`: the nearest that exists.
-std::string nearest_directory(std::string path) {
-  do {
-    const auto slash = path.rfind('/');
-    path.resize(slash == std::string::npos ? 0 : slash);
-  } while (!path.empty() && ::access(path.c_str(), F_OK) != 0);
-  return path.empty() ? "/" : path;
-}
-
 bool is_below(std::string_view path, std::string_view directory) {
   if (directory == "/") return true;
   return path == directory ||
@@ -309,7 +300,9 @@ Findings judge(const Config& config) {
     findings.push_back({Level::kWarning, "no watch: the daemon would have nothing to do",
                         "add [[watch]] with path = \"/some/directory\", or set INOTIFIER_WATCH"});
   }
-  for (const auto& endpoint : config.publish.endpoints) {
+  auto endpoints = config.publish.endpoints;
+  endpoints.insert(endpoints.end(), config.fetch.endpoints.begin(), config.fetch.endpoints.end());
+  for (const auto& endpoint : endpoints) {
     if (!endpoint.starts_with("ipc://")) continue;
     const auto directory = nearest_directory(endpoint.substr(6));
     if (::access(directory.c_str(), W_OK | X_OK) == 0) continue;
@@ -317,6 +310,13 @@ Findings judge(const Config& config) {
                         fmt::format("{} cannot be made by uid {}: {} {}", visible(endpoint),
                                     ::geteuid(), visible(directory), error_text(errno)),
                         "run check as the user of the daemon, or choose another endpoint"});
+  }
+  for (const auto& watch : config.watches) {
+    if (watch.previous_name.empty()) continue;
+    findings.push_back(
+        {Level::kNote,
+         fmt::format("{} takes over what the journal knows of {}", watch.name, watch.previous_name),
+         ""});
   }
   for (const auto& inner : config.watches) {
     for (const auto& outer : config.watches) {

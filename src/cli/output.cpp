@@ -12,6 +12,7 @@
 
 #include "base/error.hpp"
 #include "base/path.hpp"
+#include "config/config.hpp"
 #include "config/tree.hpp"
 #include "inotifier/wire.hpp"
 
@@ -277,11 +278,52 @@ bool Printer::shows(const Event& event) const {
 
 bool Printer::print(const Event& event) {
   if (!shows(event)) return true;
+  return add(event) && flush();
+}
+
+bool Printer::add(const Event& event) {
+  if (!shows(event)) return true;
   const std::string text = impl_->text(event);
-  const bool written = std::fwrite(text.data(), 1, text.size(), impl_->out) == text.size();
-  if (written && std::fflush(impl_->out) == 0) return true;
+  if (std::fwrite(text.data(), 1, text.size(), impl_->out) == text.size()) return true;
   if (errno == EPIPE) return false;
   throw SetupError(describe("write", "output", errno));
+}
+
+bool Printer::flush() {
+  if (std::fflush(impl_->out) == 0) return true;
+  if (errno == EPIPE) return false;
+  throw SetupError(describe("write", "output", errno));
+}
+
+std::string Table::text() const {
+  // Characters, not bytes: what is shown is UTF-8.
+  const auto width = [](const std::string& cell) {
+    return static_cast<std::size_t>(std::count_if(cell.begin(), cell.end(), [](char c) {
+      return (static_cast<unsigned char>(c) & 0xc0U) != 0x80U;
+    }));
+  };
+  std::vector<std::size_t> widths;
+  for (const auto& row : rows_) {
+    widths.resize(std::max(widths.size(), row.size()));
+    for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], width(row[i]));
+  }
+  std::string out;
+  for (const auto& row : rows_) {
+    for (std::size_t i = 0; i < row.size(); ++i) {
+      out += row[i];
+      if (i + 1 < row.size()) out.append(widths[i] - width(row[i]) + 2, ' ');
+    }
+    out += '\n';
+  }
+  return out;
+}
+
+void warn_of_unknown_types(const std::vector<std::string>& types) {
+  const auto& known = known_event_types();
+  for (const std::string& type : types) {
+    if (std::find(known.begin(), known.end(), type) != known.end()) continue;
+    fmt::print(stderr, "inotifier: \"{}\" is none of the known event types\n", visible(type));
+  }
 }
 
 std::string human_size(std::int64_t bytes) {

@@ -7,6 +7,8 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "cli/arguments.hpp"
 #include "inotifier/event.hpp"
@@ -27,6 +29,10 @@ class Printer {
   /// Prints and flushes. False if the reader of the pipe has gone: stop quietly. SIGPIPE has to be
   /// ignored for that. Throws SetupError if writing fails otherwise.
   bool print(const Event& event);
+  /// print() in two steps, for many events at once. What add() has not yet written stays in the
+  /// stream's buffer until flush().
+  bool add(const Event& event);
+  bool flush();
 
   /// False if print() would print nothing: -0, and the event has no path.
   bool shows(const Event& event) const;
@@ -35,6 +41,23 @@ class Printer {
   struct Impl;
   std::unique_ptr<Impl> impl_;
 };
+
+/// Rows under headings, in columns; the last column is not filled up.
+class Table {
+ public:
+  explicit Table(std::vector<std::string> headings) { rows_.push_back(std::move(headings)); }
+  void add(std::vector<std::string> row) { rows_.push_back(std::move(row)); }
+  bool empty() const { return rows_.size() == 1; }
+  /// With line ends.
+  std::string text() const;
+
+ private:
+  std::vector<std::vector<std::string>> rows_;
+};
+
+/// A type nobody publishes would be waited for in silence; said on standard error. It is no error:
+/// a daemon may have processors of its own.
+void warn_of_unknown_types(const std::vector<std::string>& types);
 
 /// "0 B", "1023 B", "1.5 KiB", "12.0 GiB".
 std::string human_size(std::int64_t bytes);

@@ -1,4 +1,4 @@
-// inotifier sub: listens live and prints.
+// inotifier sub: listens live and prints; --since reads back from the journal first.
 #include <fmt/core.h>
 
 #include <algorithm>
@@ -7,10 +7,11 @@
 #include <cstdio>
 #include <optional>
 
+#include "base/clock.hpp"
 #include "base/error.hpp"
 #include "cli/arguments.hpp"
+#include "cli/moment.hpp"
 #include "cli/output.hpp"
-#include "config/config.hpp"
 #include "inotifier/client.hpp"
 
 namespace inotifier {
@@ -22,6 +23,9 @@ using std::chrono::milliseconds;
 /// A signal that comes between the look at `stopped` and poll(2) does not interrupt the latter; the
 /// next look is at most this far away.
 constexpr milliseconds kLongestWait{1000};
+/// How long a reading back waits for more at its end, while the subscription takes effect.
+constexpr double kReadWait = 0.2;
+constexpr int kReadLimit = 4096;
 
 volatile std::sig_atomic_t stopped = 0;
 
@@ -37,60 +41,162 @@ void catch_signals() {
   ::signal(SIGPIPE, SIG_IGN);  // NOLINT(cert-err33-c)
 }
 
-/// A type nobody publishes would be waited for in silence. It is no error: a daemon may have
-/// processors of its own.
-void warn_of_unknown(const std::vector<std::string>& types) {
-  const auto& known = known_event_types();
-  for (const std::string& type : types) {
-    if (std::find(known.begin(), known.end(), type) != known.end()) continue;
-    fmt::print(stderr, "inotifier: \"{}\" is none of the known event types\n", visible(type));
-  }
-}
-
 void print_gap(const Gap& gap) {
   fmt::print(stderr, "inotifier: gap: events of {} after {} up to {} did not arrive\n",
              visible(gap.topic), gap.after, gap.until);
 }
 
+class Listening {
+ public:
+  explicit Listening(const SubArguments& arguments)
+      : arguments_(arguments), output_(arguments.output), printer_(arguments.output, stdout) {}
+
+  int run() {
+    std::optional<Place> place;
+    if (!arguments_.since.empty()) place = parse_place(arguments_.since, read_clocks().wall);
+    catch_signals();
+    std::optional<Requester> requester;
+    if (place) {
+      Connection connection = arguments_.connection;
+      connection.endpoint = arguments_.fetch_endpoint;
+      requester.emplace(connection);
+    } else {
+      subscribe();
+    }
+    patience_ =
+        std::chrono::duration_cast<Clock::duration>(std::chrono::nanoseconds(output_.timeout));
+    last_ = Clock::now();
+    if (place) read_back(*requester, *place);
+    while (!result_) listen();
+    return *result_;
+  }
+
+ private:
+  void subscribe() {
+    Subscriber::Options options;
+    static_cast<Connection&>(options) = arguments_.connection;
+    options.types = arguments_.types;
+    options.watches = arguments_.watches;
+    options.on_gap = print_gap;
+    subscriber_.emplace(std::move(options));
+  }
+
+  /// Prints what the journal has, from `place` on, until the subscription is in effect and all that
+  /// came before that was read. Then what is published arrives live, and `told_` tells which of it
+  /// was told already. The subscription is made late: what arrives during a long reading would
+  /// only fill its queue.
+  void read_back(Requester& requester, const Place& place) {
+    Value::Map filters{{"limit", kReadLimit}};
+    const auto add = [&](std::string_view key, const std::vector<std::string>& names) {
+      if (!names.empty()) filters.emplace_back(key, Value::Array(names.begin(), names.end()));
+    };
+    add("types", arguments_.types);
+    add("watches", arguments_.watches);
+    Value::Map from = beginning(requester, place);
+    bool live = false;
+    bool last_round = false;
+    while (!result_) {
+      Value::Map request = filters;
+      request.insert(request.end(), from.begin(), from.end());
+      // Only at the end of what is there something is waited for.
+      request.emplace_back("wait", subscriber_ && !live ? kReadWait : 0.0);
+      const auto page = requester.read(request);
+      for (const Event& event : page.events) {
+        if (!take(event)) return;
+      }
+      told_ = std::max(told_, page.cursor);
+      from = {{"after", page.cursor}, {"stream", page.stream}};
+      check_time();
+      if (!page.events.empty() || page.behind > 0) continue;
+      if (last_round) return;
+      if (!subscriber_) subscribe();
+      if (held_.empty()) {
+        if (auto event = subscriber_->next(milliseconds(0))) held_.push_back(std::move(*event));
+      }
+      live = subscriber_->live();
+      last_round = live;  // whatever was published before that moment is in the journal now
+    }
+  }
+
+  /// Arguments of the first fetch.
+  Value::Map beginning(Requester& requester, const Place& place) {
+    if (place.kind == Place::Kind::kTime) return {{"since", place.text}};
+    if (place.kind == Place::Kind::kStart) return {{"after", "0"}};
+    const Value& hello = requester.hello();
+    const Value* stream = hello.find("stream");
+    const Value* last = hello.find("last");
+    const Value nothing;
+    return {{"after", place.kind == Place::Kind::kPosition ? Value(place.text)
+                      : last == nullptr                    ? Value("0")
+                                                           : *last},
+            {"stream", stream == nullptr ? nothing : *stream}};
+  }
+
+  void listen() {
+    check_time();
+    if (result_) return;
+    std::optional<Event> event;
+    if (!held_.empty()) {
+      event = std::move(held_.front());
+      held_.clear();
+    } else {
+      auto wait = kLongestWait;
+      if (output_.timeout > 0) {
+        wait = std::min(wait, std::chrono::ceil<milliseconds>(last_ + patience_ - Clock::now()));
+      }
+      event = subscriber_->next(std::max(wait, milliseconds(0)));
+    }
+    if (!event || (!told_.empty() && event->sequence <= told_)) return;
+    take(*event);
+  }
+
+  /// False if it is over.
+  bool take(const Event& event) {
+    if (printer_.shows(event)) {
+      if (!printer_.print(event)) {
+        result_ = 0;
+      } else {
+        last_ = Clock::now();
+        if (++printed_ == output_.count) result_ = 0;
+      }
+    }
+    if (stopped != 0) result_ = 0;
+    return !result_;
+  }
+
+  void check_time() {
+    if (stopped != 0) {
+      result_ = 0;
+    } else if (output_.timeout > 0 && Clock::now() - last_ >= patience_) {
+      result_ = 3;
+    }
+  }
+
+  const SubArguments& arguments_;
+  const OutputOptions& output_;
+  Printer printer_;
+  std::optional<Subscriber> subscriber_;
+  std::vector<Event> held_;  // live, received while still reading back; one at most
+  std::string told_;         // position up to which everything was read back; "" = nothing
+  Clock::duration patience_{};
+  Clock::time_point last_{};
+  std::int64_t printed_ = 0;
+  std::optional<int> result_;
+};
+
 }  // namespace
 
 int run_sub(const SubArguments& arguments) {
-  const OutputOptions& output = arguments.output;
-  Printer printer(output, stdout);
-  warn_of_unknown(arguments.types);
-
-  Subscriber::Options options;
-  options.endpoint = arguments.endpoint;
-  options.types = arguments.types;
-  options.watches = arguments.watches;
-  options.on_gap = print_gap;
-  std::optional<Subscriber> subscriber;
+  Listening listening(arguments);
+  warn_of_unknown_types(arguments.types);
   try {
-    subscriber.emplace(std::move(options));
+    return listening.run();
   } catch (const ConnectionError& error) {
     fmt::print(stderr, "inotifier: {}\n", error.what());
-    return 1;
+  } catch (const RequestError& error) {
+    fmt::print(stderr, "inotifier: {}\n", error.what());
   }
-  catch_signals();
-
-  const auto patience =
-      std::chrono::duration_cast<Clock::duration>(std::chrono::nanoseconds(output.timeout));
-  auto last = Clock::now();
-  std::int64_t printed = 0;
-  while (stopped == 0) {
-    auto wait = kLongestWait;
-    if (output.timeout > 0) {
-      const auto left = std::chrono::ceil<milliseconds>(last + patience - Clock::now());
-      if (left <= milliseconds(0)) return 3;
-      wait = std::min(wait, left);
-    }
-    const auto event = subscriber->next(wait);
-    if (!event || !printer.shows(*event)) continue;
-    if (!printer.print(*event)) return 0;
-    last = Clock::now();
-    if (++printed == output.count) return 0;
-  }
-  return 0;
+  return 1;
 }
 
 }  // namespace inotifier

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -11,6 +13,7 @@
 
 #include "base/path.hpp"
 #include "process/filters.hpp"
+#include "source/real_fs.hpp"
 
 namespace inotifier {
 namespace {
@@ -171,6 +174,41 @@ class Surveyor {
 }  // namespace
 
 Survey survey(const WatchConfig& watch, Fs& fs) { return Surveyor(watch, fs).run(); }
+
+JournalPlace look_at_journal(const std::string& path, Fs& fs) {
+  JournalPlace place;
+  place.directory = nearest_directory(path);
+  place.remote = is_remote(place.directory);
+  if (place.remote) return place;
+  if (::access(place.directory.c_str(), W_OK | X_OK) != 0) place.error = errno;
+  const int handle = fs.open_root(place.directory);
+  if (handle >= 0) {
+    place.type = fs.traits(handle).type;
+    fs.close(handle);
+  }
+  for (const auto* suffix : {"", "-wal"}) {
+    struct stat stat {};
+    if (::stat((path + suffix).c_str(), &stat) != 0) continue;
+    place.is_there = true;
+    place.used += stat.st_size;
+    if (::access((path + suffix).c_str(), R_OK | W_OK) != 0 && place.error == 0) {
+      place.error = errno;
+    }
+  }
+  struct statvfs space {};
+  if (::statvfs(place.directory.c_str(), &space) == 0) {
+    place.free = static_cast<std::int64_t>(space.f_bavail * space.f_frsize);
+  }
+  return place;
+}
+
+std::string nearest_directory(std::string path) {
+  do {
+    const auto slash = path.rfind('/');
+    path.resize(slash == std::string::npos ? 0 : slash);
+  } while (!path.empty() && ::access(path.c_str(), F_OK) != 0);
+  return path.empty() ? "/" : path;
+}
 
 std::string error_text(int error) {
   const char* text = strerrordesc_np(error);

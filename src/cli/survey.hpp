@@ -40,6 +40,21 @@ struct Survey {
 
 Survey survey(const WatchConfig& watch, Fs& fs);
 
+/// Where the journal is, or would be made.
+struct JournalPlace {
+  std::string directory;   ///< the nearest that exists
+  std::string type;        ///< of its file system; "" if remote, which is not touched
+  bool remote = false;     ///< a network or FUSE file system
+  int error = 0;           ///< errno of writing there; 0 if we may
+  bool is_there = false;   ///< the journal itself
+  std::int64_t used = 0;   ///< bytes it takes now
+  std::int64_t free = -1;  ///< bytes left on its file system; -1 if not known
+};
+
+JournalPlace look_at_journal(const std::string& path, Fs& fs);
+/// The directory that would have to be written to for a file at `path`: the nearest that exists.
+std::string nearest_directory(std::string path);
+
 /// errno in words.
 std::string error_text(int error);
 

@@ -1,5 +1,5 @@
-// inotifier watch DIR... [-- COMMAND {path}]: one process, no sockets, no state. Prints each
-// finished file, or runs a command for it.
+// inotifier watch DIR... [-- COMMAND {path}]: one process, no sockets, no state unless it is given
+// a journal. Prints each finished file, or runs a command for it.
 #include <fmt/core.h>
 #include <sys/stat.h>
 
@@ -10,11 +10,15 @@
 
 #include "base/clock.hpp"
 #include "base/error.hpp"
+#include "base/hash.hpp"
 #include "base/log.hpp"
+#include "base/path.hpp"
 #include "cli/arguments.hpp"
 #include "cli/command.hpp"
 #include "cli/output.hpp"
+#include "cli/own_files.hpp"
 #include "config/load.hpp"
+#include "config/rules.hpp"
 #include "daemon/runner.hpp"
 #include "inotifier/wire.hpp"
 
@@ -65,6 +69,9 @@ class PrintingOwner final : public Runner::Owner {
     return commands_ && commands_->failed() > 0 ? 1 : 0;
   }
 
+  /// Files that the end has left without a command.
+  std::size_t left() const { return commands_ ? commands_->waiting() : 0; }
+
   Runner* runner = nullptr;
 
  private:
@@ -77,9 +84,37 @@ class PrintingOwner final : public Runner::Owner {
   Nanos silent_since_ = 0;
 };
 
+/// Names that depend on nothing but the directory, so that the journal knows each watch again
+/// whatever others there are, and in whatever order.
+void name_after_paths(std::vector<WatchConfig>& watches) {
+  constexpr std::size_t kHash = 12;
+  constexpr std::size_t kLongest = 64;
+  std::vector<WatchConfig> named;
+  for (WatchConfig& watch : watches) {
+    watch.name = config::name_from_path(watch.path).substr(0, kLongest - kHash - 1) + "-" +
+                 hash128_hex(watch.path).substr(0, kHash);
+    const bool is_twice = std::any_of(named.begin(), named.end(), [&](const WatchConfig& other) {
+      return other.name == watch.name;
+    });
+    if (!is_twice) named.push_back(std::move(watch));
+  }
+  watches = std::move(named);
+}
+
+bool is_given(const std::vector<std::string>& options, std::string_view key) {
+  return std::any_of(options.begin(), options.end(), [&](std::string_view option) {
+    return option.substr(0, option.find('=')) == key;
+  });
+}
+
 }  // namespace
 
 int run_watch(const WatchArguments& arguments) {
+  if (!arguments.journal.empty() && arguments.output.count > 0) {
+    throw UsageError(
+        "-n and --journal do not go together: the rest of what was announced would be told by "
+        "nobody; see inotifier consume, which takes -n");
+  }
   LoadOptions options;
   options.only_directories = true;
   options.directories = arguments.directories;
@@ -87,16 +122,10 @@ int run_watch(const WatchArguments& arguments) {
   if (!arguments.existing) {
     options.watch_options.insert(options.watch_options.begin(), "existing=ignore");
   }
-  const bool has_events =
-      std::any_of(arguments.options.begin(), arguments.options.end(),
-                  [](const std::string& option) { return option.starts_with("events"); });
-  const bool has_processor =
-      std::any_of(arguments.options.begin(), arguments.options.end(),
-                  [](const std::string& option) { return option.starts_with("processor"); });
-  if (!has_events && !has_processor) {
+  if (!is_given(arguments.options, "events") && !is_given(arguments.options, "processor")) {
     options.watch_options.insert(options.watch_options.begin(), "events=[\"file.completed\"]");
   }
-  const Config config = load_config(options, process_environment());
+  Config config = load_config(options, process_environment());
   // The daemon waits for a directory to come; a person at a terminal has mistyped it.
   for (const WatchConfig& watch : config.watches) {
     struct stat found;
@@ -110,9 +139,23 @@ int run_watch(const WatchArguments& arguments) {
   }
   log::set_up("warning", false);
   PrintingOwner owner(arguments);
-  Runner runner(config, owner);
+  JournalOptions journal;
+  journal.daemon_name = config.daemon_name;
+  journal.daemon_name_given = config.daemon_name_given;
+  if (!arguments.journal.empty()) {
+    journal.path = absolute(arguments.journal);
+    exclude_files(config.watches, files_of_journal(journal.path));
+    if (!is_given(arguments.options, "name")) name_after_paths(config.watches);
+  }
+  Runner runner(config, std::move(journal), owner);
   owner.runner = &runner;
   runner.run();
+  if (const std::size_t left = owner.left(); left > 0 && !arguments.journal.empty()) {
+    fmt::print(stderr,
+               "inotifier: no command was run for {} files that were announced; they are not "
+               "announced again\n",
+               left);
+  }
   return owner.exit_code();
 }
 

@@ -1,8 +1,10 @@
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <grp.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <climits>
 
 #include "base/path.hpp"
@@ -23,6 +25,11 @@ std::vector<std::string> operator+(std::vector<std::string> left,
                                    const std::vector<std::string>& right) {
   left.insert(left.end(), right.begin(), right.end());
   return left;
+}
+
+/// Started by the system, not by a person: endpoints and journal have their places accordingly.
+bool is_service() {
+  return ::geteuid() == 0 || ::faccessat(AT_FDCWD, "/run/inotifier", W_OK | X_OK, AT_EACCESS) == 0;
 }
 
 }  // namespace
@@ -64,15 +71,43 @@ std::string default_daemon_name() {
   return name.empty() ? "localhost" : name;
 }
 
-std::string default_endpoint(const Environment& environment) {
-  const bool is_service =
-      ::geteuid() == 0 || ::faccessat(AT_FDCWD, "/run/inotifier", W_OK | X_OK, AT_EACCESS) == 0;
-  if (is_service) return "ipc:///run/inotifier/publish";
+std::string default_endpoint(const Environment& environment, std::string_view what) {
+  if (is_service()) return fmt::format("ipc:///run/inotifier/{}", what);
   const auto runtime = environment("XDG_RUNTIME_DIR");
   if (runtime && runtime->starts_with('/')) {
-    return fmt::format("ipc://{}/publish", join(*runtime, "inotifier"));
+    return fmt::format("ipc://{}/{}", join(*runtime, "inotifier"), what);
   }
-  return fmt::format("ipc:///tmp/inotifier-{}/publish", ::geteuid());
+  return fmt::format("ipc:///tmp/inotifier-{}/{}", ::geteuid(), what);
+}
+
+std::string default_journal(const Environment& environment) {
+  if (is_service()) return "/var/lib/inotifier/journal.db";
+  // The XDG base directory specification: what is not absolute is ignored.
+  const auto state = environment("XDG_STATE_HOME");
+  if (state && state->starts_with('/')) return absolute(join(*state, "inotifier/journal.db"));
+  const auto home = environment("HOME");
+  if (home && home->starts_with('/')) {
+    return absolute(join(*home, ".local/state/inotifier/journal.db"));
+  }
+  return fmt::format("/var/tmp/inotifier-{}/journal.db", ::geteuid());  // outlives a reboot
+}
+
+std::string default_group() {
+  constexpr const char* kGroup = "inotifier";
+  if (!is_service()) return {};
+  std::array<char, 16384> buffer{};
+  group entry{};
+  group* found = nullptr;
+  if (::getgrnam_r(kGroup, &entry, buffer.data(), buffer.size(), &found) != 0 || found == nullptr) {
+    return {};
+  }
+  // chown(2): who is not root can give a file only to groups of his own.
+  std::vector<gid_t> groups(static_cast<std::size_t>(std::max(::getgroups(0, nullptr), 0)));
+  groups.resize(static_cast<std::size_t>(
+      std::max(::getgroups(static_cast<int>(groups.size()), groups.data()), 0)));
+  const bool may = ::geteuid() == 0 || ::getegid() == entry.gr_gid ||
+                   std::find(groups.begin(), groups.end(), entry.gr_gid) != groups.end();
+  return may ? kGroup : "";
 }
 
 }  // namespace config

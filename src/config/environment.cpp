@@ -107,12 +107,12 @@ void find_mistyped(const Environment& environment, Variables& variables) {
       names.push_back(variable_name(section, key));
     }
   }
-  const std::vector<std::string> told_to_commands{"INOTIFIER_PATH", "INOTIFIER_TYPE",
-                                                  "INOTIFIER_ID"};
+  // What a command of ours finds, and what the clients read.
+  const std::vector<std::string> of_others{"INOTIFIER_PATH", "INOTIFIER_TYPE", "INOTIFIER_ID",
+                                           "INOTIFIER_KEY", "INOTIFIER_SERVER_KEY"};
   for (const auto& name : environment.names()) {
     if (!name.starts_with(kPrefix) || std::find(names.begin(), names.end(), name) != names.end() ||
-        std::find(told_to_commands.begin(), told_to_commands.end(), name) !=
-            told_to_commands.end()) {
+        std::find(of_others.begin(), of_others.end(), name) != of_others.end()) {
       continue;
     }
     const auto rest = std::string_view(name).substr(kPrefix.size());
@@ -153,7 +153,7 @@ void apply(const Environment& environment, const LoadOptions& options, Source& s
   find_mistyped(environment, variables);
   for (const auto& section : sections()) {
     for (const auto& key : section.keys) {
-      variables.take(variable_name(section.name, key.name), key, draft.config);
+      variables.take(variable_name(section.name, key.name), key, draft);
     }
   }
   const bool inside = is_inside_a_command(environment);

@@ -6,11 +6,17 @@
 #include <algorithm>
 #include <limits>
 
+#include "base/path.hpp"
+
 namespace inotifier::config {
 namespace {
 
 // The length of one turn of the pipeline at most; nothing periodic makes sense below it.
 constexpr std::int64_t kShortestPeriod = 10'000'000;
+
+// What is kept for less is no journal; events must outlive the consumers' requests.
+constexpr std::int64_t kShortestRetention = 1'000'000'000;
+constexpr std::int64_t kLeastJournal = std::int64_t{1} << 20;
 
 const std::vector<std::string> kLevels{"debug", "info", "warning", "error"};
 
@@ -19,11 +25,14 @@ void put(std::optional<T> value, Out& out) {
   if (value) out = static_cast<Out>(std::move(*value));
 }
 
-void take_endpoints(const Given& given, Config& config) {
+Place place_of(const Given& given) { return {&given.source(), given.line()}; }
+
+void take_endpoints(const Given& given, std::vector<std::string>& out,
+                    std::optional<Place>& place) {
   auto list = given.texts(check_endpoint, true);
   if (!list) return;
   if (list->empty()) {
-    given.wrong("an empty list: there would be nothing to subscribe to",
+    given.wrong("an empty list: there would be nothing to connect to",
                 "leave it out for the default");
     return;
   }
@@ -36,41 +45,129 @@ void take_endpoints(const Given& given, Config& config) {
     }
     seen.push_back(key);
   }
-  config.publish.endpoints = std::move(*list);
+  out = std::move(*list);
+  place = place_of(given);
 }
 
-constexpr Key<Config> kDaemonKeys[] = {
+/// Made absolute; an empty one means none.
+void take_path(const Given& given, std::string& out) {
+  auto path = given.text();
+  if (!path) return;
+  if (path->empty()) {
+    out.clear();
+  } else if (given.good(check_path(*path))) {
+    out = absolute(*path);
+  }
+}
+
+void take_journal_path(const Given& given, Draft& draft) {
+  auto path = given.text();
+  if (!path) return;
+  if (path->empty()) {
+    given.wrong("is empty", "write the path of the database, or leave it out for the default");
+  } else if (path->ends_with('/')) {
+    given.wrong("the path is that of a directory",
+                fmt::format("did you mean \"{}journal.db\"?", printable(*path)));
+  } else if (given.good(check_path(*path))) {
+    draft.config.journal.path = absolute(*path);
+  }
+}
+
+constexpr Key<Draft> kDaemonKeys[] = {
     {"name",
-     [](const Given& given, Config& config) {
+     [](const Given& given, Draft& draft) {
        auto name = given.text();
-       if (name && given.good(check_daemon_name(*name))) config.daemon_name = std::move(*name);
+       if (!name || !given.good(check_daemon_name(*name))) return;
+       draft.config.daemon_name = std::move(*name);
+       draft.config.daemon_name_given = true;
      }},
 };
 
-constexpr Key<Config> kPublishKeys[] = {
-    {"endpoint", take_endpoints},
+constexpr Key<Draft> kPublishKeys[] = {
+    {"endpoint",
+     [](const Given& given, Draft& draft) {
+       take_endpoints(given, draft.config.publish.endpoints, draft.publish_endpoint);
+     }},
     {"high_water_mark",
-     [](const Given& given, Config& config) {
+     [](const Given& given, Draft& draft) {
        // ZeroMQ takes 0 for "no limit": the memory of this process would be it.
-       put(given.integer(1, std::numeric_limits<int>::max()), config.publish.high_water_mark);
+       put(given.integer(1, std::numeric_limits<int>::max()), draft.config.publish.high_water_mark);
      }},
     {"heartbeat",
-     [](const Given& given, Config& config) {
-       put(given.duration(kShortestPeriod), config.publish.heartbeat);
+     [](const Given& given, Draft& draft) {
+       put(given.duration(kShortestPeriod), draft.config.publish.heartbeat);
      }},
 };
 
-constexpr Key<Config> kLogKeys[] = {
+constexpr Key<Draft> kFetchKeys[] = {
+    {"endpoint",
+     [](const Given& given, Draft& draft) {
+       take_endpoints(given, draft.config.fetch.endpoints, draft.fetch_endpoint);
+     }},
+};
+
+constexpr Key<Draft> kJournalKeys[] = {
+    {"path", take_journal_path},
+    {"retain",
+     [](const Given& given, Draft& draft) {
+       put(given.duration(kShortestRetention), draft.config.journal.retain);
+     }},
+    {"retain_size",
+     [](const Given& given, Draft& draft) {
+       const auto size = given.size();
+       if (size && *size < kLeastJournal) {
+         given.wrong("must be at least 1MiB", "the default is \"2GiB\"");
+         return;
+       }
+       put(size, draft.config.journal.retain_size);
+     }},
+    {"durability",
+     [](const Given& given, Draft& draft) {
+       given.choose<Config::Journal::Durability>(kDurabilities, draft.config.journal.durability);
+     }},
+    {"consumer_expiry",
+     [](const Given& given, Draft& draft) {
+       put(given.duration(kShortestRetention), draft.config.journal.consumer_expiry);
+     }},
+};
+
+constexpr Key<Draft> kSecurityKeys[] = {
+    {"server_key",
+     [](const Given& given, Draft& draft) {
+       take_path(given, draft.config.security.server_key);
+       draft.server_key = place_of(given);
+     }},
+    {"clients",
+     [](const Given& given, Draft& draft) {
+       take_path(given, draft.config.security.clients);
+       draft.clients = place_of(given);
+     }},
+    {"insecure",
+     [](const Given& given, Draft& draft) {
+       put(given.boolean(), draft.config.security.insecure);
+       draft.insecure = place_of(given);
+     }},
+    {"group",
+     [](const Given& given, Draft& draft) {
+       auto group = given.text();
+       if (!group || !given.good(check_group(*group))) return;
+       draft.config.security.group = std::move(*group);
+       draft.group = true;
+     }},
+};
+
+constexpr Key<Draft> kLogKeys[] = {
     {"level",
-     [](const Given& given, Config& config) { put(given.one_of(kLevels), config.log.level); }},
+     [](const Given& given, Draft& draft) { put(given.one_of(kLevels), draft.config.log.level); }},
     {"format",
-     [](const Given& given, Config& config) {
-       given.choose<Config::Log::Format>(kFormats, config.log.format);
+     [](const Given& given, Draft& draft) {
+       given.choose<Config::Log::Format>(kFormats, draft.config.log.format);
      }},
 };
 
-constexpr Section kSections[] = {
-    {"daemon", kDaemonKeys}, {"publish", kPublishKeys}, {"log", kLogKeys}};
+constexpr Section kSections[] = {{"daemon", kDaemonKeys},     {"publish", kPublishKeys},
+                                 {"fetch", kFetchKeys},       {"journal", kJournalKeys},
+                                 {"security", kSecurityKeys}, {"log", kLogKeys}};
 
 void take_events(const Given& given, WatchDraft& watch) {
   auto list = given.texts();
@@ -93,7 +190,7 @@ void take_events(const Given& given, WatchDraft& watch) {
   }
   if (!all_known) return;
   watch.config.events = std::move(events);
-  watch.events = Place{&given.source(), given.line()};
+  watch.events = place_of(given);
 }
 
 constexpr Key<WatchDraft> kWatchKeys[] = {
@@ -102,11 +199,11 @@ constexpr Key<WatchDraft> kWatchKeys[] = {
        auto name = given.text();
        if (!name || !given.good(check_watch_name(*name))) return;
        watch.config.name = std::move(*name);
-       watch.name = Place{&given.source(), given.line()};
+       watch.name = place_of(given);
      }},
     {"path",
      [](const Given& given, WatchDraft& watch) {
-       watch.path = Place{&given.source(), given.line()};
+       watch.path = place_of(given);
        auto path = given.text();
        watch.path_is_bad = !path || !given.good(check_path(*path));
        if (!watch.path_is_bad) watch.config.path = std::move(*path);
@@ -164,6 +261,13 @@ constexpr Key<WatchDraft> kWatchKeys[] = {
      [](const Given& given, WatchDraft& watch) {
        given.choose<WatchConfig::Renamed>(kRenamed, watch.config.renamed);
      }},
+    {"previous_name",
+     [](const Given& given, WatchDraft& watch) {
+       auto name = given.text();
+       if (!name || (!name->empty() && !given.good(check_watch_name(*name)))) return;
+       watch.config.previous_name = std::move(*name);
+       watch.previous_name = place_of(given);
+     }},
 };
 
 std::string heading(std::string_view section) {
@@ -185,7 +289,11 @@ std::string suggest_key(std::string_view key, std::string_view section) {
       return fmt::format("\"{}\" belongs below {}", printable(key), heading(other));
     }
   }
-  if (section.empty()) return "known are: [daemon], [publish], [log], [[watch]]";
+  if (section.empty()) {
+    std::vector<std::string> headings;
+    for (const auto& name : section_names()) headings.push_back(heading(name));
+    return fmt::format("known are: {}", fmt::join(headings, ", "));
+  }
   return fmt::format("{} knows: {}", heading(section), fmt::join(key_names(section), ", "));
 }
 
@@ -268,7 +376,7 @@ void apply(const Node& root, const Source& source, Draft& draft, Problems& probl
     const auto* keys = std::get_if<Node::Table>(&node.value);
     const Given given(source, node, name, problems);
     if (section != std::end(kSections) && keys != nullptr) {
-      apply_table<Config>(*keys, name, section->keys, source, draft.config, problems);
+      apply_table<Draft>(*keys, name, section->keys, source, draft, problems);
     } else if (section != std::end(kSections)) {
       given.wrong("is a section, not a value", fmt::format("write [{}] and its keys below", name));
     } else {

@@ -26,6 +26,7 @@ struct WatchDraft {
   std::optional<Place> name;  ///< set if the name was given; the value is in `config`
   std::optional<Place> path;
   std::optional<Place> events;
+  std::optional<Place> previous_name;
   bool path_is_bad = false;
   bool exclude = false;  ///< set if it was given
   bool temporary = false;
@@ -34,6 +35,12 @@ struct WatchDraft {
 
 struct Draft {
   Config config;
+  std::optional<Place> publish_endpoint;  ///< set if it was given
+  std::optional<Place> fetch_endpoint;
+  std::optional<Place> server_key;
+  std::optional<Place> clients;
+  std::optional<Place> insecure;
+  bool group = false;
   std::vector<WatchDraft> watches;
 };
 
@@ -45,7 +52,7 @@ struct Key {
 
 struct Section {
   std::string_view name;
-  std::span<const Key<Config>> keys;
+  std::span<const Key<Draft>> keys;
 };
 
 std::span<const Section> sections();
@@ -70,11 +77,18 @@ void finish(Draft& draft, Problems& problems);
 
 /// The host name, without what a daemon's name cannot have.
 std::string default_daemon_name();
-/// Where the clients look as well.
-std::string default_endpoint(const Environment& environment);
+/// Of "publish" or "fetch": the service's, or a person's. Where the clients look as well.
+std::string default_endpoint(const Environment& environment, std::string_view what);
+/// The journal that belongs to it.
+std::string default_journal(const Environment& environment);
+/// "inotifier" for a service that may give its sockets to that group; else "".
+std::string default_group();
 
 inline constexpr Choice<Config::Log::Format> kFormats[] = {{"text", Config::Log::Format::kText},
                                                            {"json", Config::Log::Format::kJson}};
+inline constexpr Choice<Config::Journal::Durability> kDurabilities[] = {
+    {"process", Config::Journal::Durability::kProcess},
+    {"power", Config::Journal::Durability::kPower}};
 inline constexpr Choice<WatchConfig::Existing> kExisting[] = {
     {"announce", WatchConfig::Existing::kAnnounce}, {"ignore", WatchConfig::Existing::kIgnore}};
 inline constexpr Choice<WatchConfig::Backend> kBackends[] = {

@@ -171,14 +171,20 @@ Config assemble(std::string_view text, const std::string& file_name, const LoadO
   apply(environment, options, variables, draft, watch_defaults, problems);
   apply(options, watch_defaults, arguments, draft, problems);
   if (draft.config.daemon_name.empty()) draft.config.daemon_name = default_daemon_name();
-  if (draft.config.publish.endpoints.empty()) {
-    auto endpoint = default_endpoint(environment);
+  const auto add_default = [&](std::vector<std::string>& endpoints, std::string_view section,
+                               std::string_view variable) {
+    if (!endpoints.empty()) return;
+    auto endpoint = default_endpoint(environment, section);
     if (const auto complaint = check_endpoint(endpoint); complaint && !options.only_directories) {
       problems.add(variables, variables.lines.size(), endpoint, complaint->reason,
-                   "set INOTIFIER_PUBLISH_ENDPOINT, or endpoint below [publish]");
+                   fmt::format("set {}, or endpoint below [{}]", variable, section));
     }
-    draft.config.publish.endpoints.push_back(std::move(endpoint));
-  }
+    endpoints.push_back(std::move(endpoint));
+  };
+  add_default(draft.config.publish.endpoints, "publish", "INOTIFIER_PUBLISH_ENDPOINT");
+  add_default(draft.config.fetch.endpoints, "fetch", "INOTIFIER_FETCH_ENDPOINT");
+  if (draft.config.journal.path.empty()) draft.config.journal.path = default_journal(environment);
+  if (!draft.group) draft.config.security.group = default_group();
   finish(draft, problems);
   problems.throw_if_any();
   return std::move(draft.config);

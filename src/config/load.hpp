@@ -79,5 +79,7 @@ std::string duration_text(std::int64_t nanos);
 /// "2GiB", "500 kB", "1.5MB", "0" -> bytes; k is 1000, Ki is 1024. Nothing if it is no size, is
 /// negative, or is beyond 2^53 (what every language's numbers hold exactly).
 std::optional<std::int64_t> parse_size(std::string_view text);
+/// What parse_size reads back to the same: "2GiB", "1500".
+std::string size_text(std::int64_t bytes);
 
 }  // namespace inotifier

@@ -37,7 +37,8 @@ Value to_value(const WatchConfig& watch) {
                     {"require_lease", watch.require_lease},
                     {"stalled_after", duration_text(watch.stalled_after)},
                     {"min_size", watch.min_size},
-                    {"renamed", chosen(kRenamed, watch.renamed)}};
+                    {"renamed", chosen(kRenamed, watch.renamed)},
+                    {"previous_name", watch.previous_name}};
 }
 
 /// A basic string of TOML.
@@ -84,13 +85,25 @@ void print(std::string& out, std::string_view heading, const Value& table) {
 Value to_value(const Config& config) {
   Value::Array watches;
   for (const auto& watch : config.watches) watches.push_back(to_value(watch));
-  return Value::Map{{"daemon", Value::Map{{"name", config.daemon_name}}},
-                    {"publish", Value::Map{{"endpoint", list(config.publish.endpoints)},
-                                           {"high_water_mark", config.publish.high_water_mark},
-                                           {"heartbeat", duration_text(config.publish.heartbeat)}}},
-                    {"log", Value::Map{{"level", config.log.level},
-                                       {"format", chosen(config::kFormats, config.log.format)}}},
-                    {"watch", std::move(watches)}};
+  return Value::Map{
+      {"daemon", Value::Map{{"name", config.daemon_name}}},
+      {"publish", Value::Map{{"endpoint", list(config.publish.endpoints)},
+                             {"high_water_mark", config.publish.high_water_mark},
+                             {"heartbeat", duration_text(config.publish.heartbeat)}}},
+      {"fetch", Value::Map{{"endpoint", list(config.fetch.endpoints)}}},
+      {"journal",
+       Value::Map{{"path", config.journal.path},
+                  {"retain", duration_text(config.journal.retain)},
+                  {"retain_size", size_text(config.journal.retain_size)},
+                  {"durability", chosen(config::kDurabilities, config.journal.durability)},
+                  {"consumer_expiry", duration_text(config.journal.consumer_expiry)}}},
+      {"security", Value::Map{{"server_key", config.security.server_key},
+                              {"clients", config.security.clients},
+                              {"insecure", config.security.insecure},
+                              {"group", config.security.group}}},
+      {"log", Value::Map{{"level", config.log.level},
+                         {"format", chosen(config::kFormats, config.log.format)}}},
+      {"watch", std::move(watches)}};
 }
 
 std::string to_toml(const Config& config) {
@@ -103,6 +116,8 @@ std::string to_toml(const Config& config) {
       print(out, fmt::format("[{}]", name), section);
     }
   }
+  // Written out it would be given: a journal that was begun under another name would change.
+  if (!config.daemon_name_given) out.replace(out.find("\nname = "), 1, "\n# ");
   return out;
 }
 

@@ -27,7 +27,10 @@ bool has_control(std::string_view text) {
                      [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; });
 }
 
-bool is_loopback(const std::string& host) {
+bool is_loopback(std::string host) {
+  if (host.size() >= 2 && host.front() == '[' && host.back() == ']') {
+    host = host.substr(1, host.size() - 2);
+  }
   in_addr v4{};
   if (inet_pton(AF_INET, host.c_str(), &v4) == 1) return (ntohl(v4.s_addr) >> 24U) == 127;
   in6_addr v6{};
@@ -60,7 +63,7 @@ std::optional<Complaint> check_ipc(std::string_view path) {
 std::optional<Complaint> check_tcp(std::string_view address) {
   const auto colon = address.rfind(':');
   const auto port_text = colon == std::string_view::npos ? "" : address.substr(colon + 1);
-  std::string host(address.substr(0, colon));
+  const std::string host(address.substr(0, colon));
   unsigned port = 0;
   const auto [end, error] =
       std::from_chars(port_text.data(), port_text.data() + port_text.size(), port);
@@ -68,20 +71,20 @@ std::optional<Complaint> check_tcp(std::string_view address) {
   if (port_text != "*" && (!is_number || port < 1 || port > 65535)) {
     return Complaint{"has no port from 1 to 65535", "as in \"tcp://127.0.0.1:7556\""};
   }
-  if (host.size() >= 2 && host.front() == '[' && host.back() == ']') {
-    host = host.substr(1, host.size() - 2);
-  }
-  if (is_loopback(host)) return std::nullopt;
   if (host == "localhost" || host == "lo") {
     return Complaint{"binding takes an address, not a name",
                      fmt::format("did you mean \"tcp://127.0.0.1:{}\"?", port_text)};
   }
-  return Complaint{
-      fmt::format("\"{}\" is not a loopback address, and this version has no encryption: everybody "
-                  "who reaches the port could read the names of all files",
-                  printable(host)),
-      fmt::format("use \"tcp://127.0.0.1:{}\", and a tunnel (ssh, WireGuard) for other machines",
-                  port_text)};
+  if (host.empty()) {
+    return Complaint{"has no address", fmt::format("\"tcp://127.0.0.1:{}\" for this machine "
+                                                   "alone, \"tcp://*:{}\" for all others",
+                                                   port_text, port_text)};
+  }
+  if (host.find_first_of(" \t/;,") != std::string::npos || has_control(host)) {
+    return Complaint{fmt::format("\"{}\" is no address", printable(host)),
+                     "as in \"tcp://127.0.0.1:7556\""};
+  }
+  return std::nullopt;
 }
 
 }  // namespace
@@ -105,6 +108,12 @@ std::string endpoint_key(std::string_view endpoint) {
   return endpoint.ends_with(":*") ? "" : std::string(endpoint);
 }
 
+bool is_beyond_loopback(std::string_view endpoint) {
+  if (!endpoint.starts_with("tcp://")) return false;
+  endpoint.remove_prefix(6);
+  return !is_loopback(std::string(endpoint.substr(0, endpoint.rfind(':'))));
+}
+
 std::optional<Complaint> check_watch_name(std::string_view name) {
   const bool good = !name.empty() && name.size() <= kLongestName && is_alphanumeric(name[0]) &&
                     std::all_of(name.begin(), name.end(),
@@ -126,11 +135,18 @@ std::optional<Complaint> check_daemon_name(std::string_view name) {
 }
 
 std::optional<Complaint> check_path(std::string_view path) {
-  if (path.empty()) return Complaint{"is empty", "write the directory to watch"};
+  if (path.empty()) return Complaint{"is empty", "write the directory"};
   if (path.find('\0') != std::string_view::npos) return Complaint{"holds a zero byte", ""};
   if (path == "~" || path.starts_with("~/")) {
     return Complaint{"\"~\" is not expanded here: a daemon has no home directory",
                      "write the whole path"};
+  }
+  return std::nullopt;
+}
+
+std::optional<Complaint> check_group(std::string_view name) {
+  if (has_control(name) || name.find_first_of(" :,/") != std::string_view::npos) {
+    return Complaint{"that is no name of a group", "as in \"inotifier\"; \"\" for none"};
   }
   return std::nullopt;
 }

@@ -23,7 +23,12 @@ namespace {
 // About 10 ms of listing and looking.
 constexpr int kUnitsPerTurn = 1000;
 
-std::unique_ptr<Processor> make_processor(const WatchConfig& config, const Filters& filters) {
+constexpr std::int64_t kManyFiles = 10'000;
+// A disk that was full is asked again so often.
+constexpr Nanos kRetryInterval = kSecond;
+
+std::unique_ptr<Processor> make_processor(const WatchConfig& config, Nanos born,
+                                          const Filters& filters, FileTable& files) {
   if (config.processor == "all-events") return std::make_unique<AllEvents>();
   if (config.processor != "completed" && config.processor != "create-via-chunks") return nullptr;
   Completion::Options options;
@@ -34,7 +39,13 @@ std::unique_ptr<Processor> make_processor(const WatchConfig& config, const Filte
   options.settle = config.settle;
   options.stalled_after = config.stalled_after;
   options.min_size = config.min_size;
-  return std::make_unique<Completion>(options, filters);
+  options.born = born;
+  return std::make_unique<Completion>(options, filters, files);
+}
+
+bool wants_raw(const WatchConfig& config) {
+  return std::any_of(config.events.begin(), config.events.end(),
+                     [](const std::string& type) { return raw_bit(type) != 0; });
 }
 
 }  // namespace
@@ -42,30 +53,44 @@ std::unique_ptr<Processor> make_processor(const WatchConfig& config, const Filte
 /// One watch with all that is its own.
 class Pipeline::Unit final : public Follower::Sink, public Out {
  public:
-  Unit(std::size_t number, Pipeline& pipeline, const WatchConfig& config)
+  Unit(std::size_t number, Pipeline& pipeline, const WatchConfig& config,
+       const Journal::Watch& kept)
       : number_(number),
+        kept_(kept),
         pipeline_(pipeline),
         config_(config),
         filters_(config.include, config.exclude, config.temporary),
         wanted_(config.events.begin(), config.events.end()),
-        raw_wanted_(std::any_of(config.events.begin(), config.events.end(),
-                                [](const std::string& type) { return raw_bit(type) != 0; })) {
-    for (const auto& factory : pipeline.factories_) {
-      if (!processor_) processor_ = factory(config);
-    }
-    if (!processor_) processor_ = make_processor(config, filters_);
-    if (!processor_) throw UsageError("unknown processor: " + config.processor);
+        raw_wanted_(wants_raw(config)) {
+    make_processor_of_config();
   }
 
-  void follow_inotify(Notifier* notifier) {
+  /// The file table stays, and what the source knows. What is being waited for is met again by the
+  /// rescan.
+  void change(const WatchConfig& config) {
+    config_ = config;
+    filters_ = Filters(config.include, config.exclude, config.temporary);
+    wanted_ = {config.events.begin(), config.events.end()};
+    raw_wanted_ = wants_raw(config);
+    processor_.reset();
+    make_processor_of_config();
+    watcher_->set_options(watcher_options());
+  }
+
+  Watcher::Options watcher_options() {
     Watcher::Options options;
     options.root = config_.path;
     options.recursive = config_.recursive;
     options.mask = mask();
     options.raw = raw_wanted_;
     options.poll_interval = config_.poll_interval;
+    options.known = kept_.known;
     options.enters = [this](std::string_view path) { return filters_.enters(path); };
-    auto watcher = std::make_unique<Watcher>(std::move(options), pipeline_.fs_, notifier, *this);
+    return options;
+  }
+
+  void follow_inotify(Notifier* notifier) {
+    auto watcher = std::make_unique<Watcher>(watcher_options(), pipeline_.fs_, notifier, *this);
     watcher_ = watcher.get();
     follower_ = std::move(watcher);
   }
@@ -80,6 +105,7 @@ class Pipeline::Unit final : public Follower::Sink, public Out {
   Watcher& watcher() { return *watcher_; }    ///< of a watch with inotify
   RemoteWatch& remote() { return *remote_; }  ///< of a watch with a poller
   const Filters& filters() const { return filters_; }
+  Journal::Tables tables() { return {kept_.id, name(), &files_, &follower_->directories()}; }
   const std::string& name() const { return config_.name; }
   const std::string& root() const { return config_.path; }
 
@@ -87,6 +113,25 @@ class Pipeline::Unit final : public Follower::Sink, public Out {
     std::uint32_t mask = processor_->mask();
     for (const std::string& type : config_.events) mask |= raw_bit(type) & IN_ALL_EVENTS;
     return mask;
+  }
+
+  WatchStatus status() const {
+    WatchStatus status;
+    status.name = config_.name;
+    status.path = config_.path;
+    status.processor = config_.processor;
+    status.ready = follower_->is_ready();
+    status.lost = follower_->is_lost();
+    for (const std::string& told : follower_->told_degraded()) {
+      const std::string reason = told.substr(0, told.find('\n'));
+      if (status.degraded.empty() || status.degraded.back() != reason) {
+        status.degraded.push_back(reason);
+      }
+    }
+    status.directories = follower_->directories().count();
+    status.files = files_.size();
+    status.in_progress = processor_->in_progress();
+    return status;
   }
 
   void begin_turn(const Now& now, std::uint32_t turn) {
@@ -139,7 +184,7 @@ class Pipeline::Unit final : public Follower::Sink, public Out {
     auto& pairing = pipeline_.pairing_;
     if (is_from) return pairing.add_from(cookie, std::move(half), now_.mono);
     const auto outcome =
-        pairing.add_to(cookie, std::move(half), now_.mono, pipeline_.units_.size() > 1);
+        pairing.add_to(cookie, std::move(half), now_.mono, pipeline_.live_.size() > 1);
     if (outcome) pipeline_.settle(*outcome);
   }
 
@@ -153,6 +198,7 @@ class Pipeline::Unit final : public Follower::Sink, public Out {
       log::warning("watch {} ({}): {}:{}", name(), root(), type, text);
     } else {
       log::info("watch {} ({}): {}", name(), root(), type);
+      if (type == "ready") warn_of_many(data);
     }
     for (const auto& [key, value] : data) {
       if (config_.require_lease && key == "reason" && value == Value("no_lease")) {
@@ -184,6 +230,26 @@ class Pipeline::Unit final : public Follower::Sink, public Out {
   }
 
  private:
+  /// The first start on a large tree may be a surprise to whoever receives all that.
+  void warn_of_many(const Value::Map& data) {
+    if (kept_.known || config_.existing != WatchConfig::Existing::kAnnounce) return;
+    for (const auto& [key, value] : data) {
+      if (key != "files" || value.integer() == nullptr || *value.integer() <= kManyFiles) continue;
+      log::warning(
+          "watch {}: {} files are there already and will be announced; existing = \"ignore\" would "
+          "not",
+          name(), *value.integer());
+    }
+  }
+
+  void make_processor_of_config() {
+    for (const auto& factory : pipeline_.factories_) {
+      if (!processor_) processor_ = factory(config_);
+    }
+    if (!processor_) processor_ = make_processor(config_, kept_.born, filters_, files_);
+    if (!processor_) throw UsageError("unknown processor: " + config_.processor);
+  }
+
   /// What came of one origin since the last scan of that origin.
   struct Tally {
     std::int64_t found = 0;
@@ -224,11 +290,13 @@ class Pipeline::Unit final : public Follower::Sink, public Out {
   }
 
   std::size_t number_;
+  Journal::Watch kept_;
   Pipeline& pipeline_;
   WatchConfig config_;
   Filters filters_;
   std::set<std::string, std::less<>> wanted_;
   bool raw_wanted_;
+  FileTable files_;
   std::unique_ptr<Processor> processor_;
   std::unique_ptr<Follower> follower_;
   Watcher* watcher_ = nullptr;     ///< follower_, if it is one
@@ -247,19 +315,30 @@ Pipeline::~Pipeline() = default;
 
 void Pipeline::add_factory(ProcessorFactory factory) { factories_.push_back(std::move(factory)); }
 
+Pipeline::Unit& Pipeline::add_unit(const WatchConfig& config) {
+  const Journal::Watch kept =
+      journal_.open_watch(config.name, config.previous_name, config.path, fs_.wall_clock());
+  units_.push_back(std::make_unique<Unit>(units_.size(), *this, config, kept));
+  return *units_.back();
+}
+
 std::size_t Pipeline::add_watch(const WatchConfig& config, Notifier* notifier,
                                 std::string_view reason, std::string_view detail) {
-  units_.push_back(std::make_unique<Unit>(units_.size(), *this, config));
-  units_.back()->follow_inotify(notifier);
-  if (!reason.empty()) units_.back()->follower().degraded(reason, {}, detail);
+  Unit& unit = add_unit(config);
+  unit.follow_inotify(notifier);
+  journal_.load(unit.tables());
+  list_live();
+  if (!reason.empty()) unit.follower().degraded(reason, {}, detail);
   return units_.size() - 1;
 }
 
 std::size_t Pipeline::add_remote_watch(const WatchConfig& config, RemoteWatch::Asks asks,
                                        std::string_view detail) {
-  units_.push_back(std::make_unique<Unit>(units_.size(), *this, config));
-  units_.back()->follow_poller(std::move(asks));
-  units_.back()->follower().degraded("polled", {}, detail);
+  Unit& unit = add_unit(config);
+  unit.follow_poller(std::move(asks));
+  journal_.load(unit.tables());
+  list_live();
+  unit.follower().degraded("polled", {}, detail);
   return units_.size() - 1;
 }
 
@@ -270,48 +349,109 @@ std::function<bool(std::string_view)> Pipeline::enters(std::size_t watch) const 
 
 void Pipeline::rescan_all() { rescan_asked_ = true; }
 
+void Pipeline::list_live() {
+  live_.clear();
+  tables_.clear();
+  for (const auto& unit : units_) {
+    if (!unit) continue;
+    live_.push_back(unit.get());
+    tables_.push_back(unit->tables());
+  }
+}
+
+void Pipeline::change_watch(std::size_t watch, const WatchConfig& config) {
+  units_[watch]->change(config);
+  list_live();
+}
+
+void Pipeline::remove_watch(std::size_t watch) {
+  persist(true);
+  journal_.close_watch(units_[watch]->tables().watch, fs_.wall_clock());
+  units_[watch].reset();
+  list_live();
+}
+
+std::vector<Pipeline::WatchStatus> Pipeline::status() const {
+  std::vector<WatchStatus> all;
+  for (const Unit* unit : live_) all.push_back(unit->status());
+  return all;
+}
+
 void Pipeline::settle(const MovePairing::Outcome& outcome) {
+  const auto unit_of = [this](const std::optional<MoveHalf>& half) {
+    return half ? units_[half->watch].get() : nullptr;
+  };
   const auto& [from, to, from_is_told] = outcome;
-  if (from && to && from->watch == to->watch) {
-    units_[to->watch]->watcher().moved(from->dir, from->name, from->path, to->dir, to->name,
-                                       to->is_directory);
+  Unit* left = unit_of(from);
+  Unit* entered = unit_of(to);
+  if (left != nullptr && left == entered) {
+    entered->watcher().moved(from->dir, from->name, from->path, to->dir, to->name,
+                             to->is_directory);
     return;
   }
-  if (from && !from_is_told)
-    units_[from->watch]->watcher().left(from->dir, from->name, from->is_directory);
-  if (to) {
-    const std::string path = from ? join(units_[from->watch]->root(), from->path) : std::string();
-    units_[to->watch]->watcher().arrived(to->dir, to->name, path, to->is_directory);
+  if (left != nullptr && !from_is_told) {
+    left->watcher().left(from->dir, from->name, from->is_directory);
+  }
+  if (entered != nullptr) {
+    const std::string path = left != nullptr ? join(left->root(), from->path) : std::string();
+    entered->watcher().arrived(to->dir, to->name, path, to->is_directory);
   }
 }
 
 bool Pipeline::step(const Now& now, std::span<const Input> inputs,
                     std::span<const Sightings> sightings) {
-  ++turn_;
-  for (auto& unit : units_) unit->begin_turn(now, turn_);
-  for (const Input& input : inputs) {
-    units_[input.watch]->watcher().on_bytes(input.bytes, input.position);
+  if (journal_.blocked()) {
+    if (now.mono < next_retry_) return false;
+    next_retry_ = now.mono + kRetryInterval;
+    return journal_.retry(tables_, publish_);
   }
-  for (const Sightings& seen : sightings) units_[seen.watch]->remote().on_sightings(seen);
+  ++turn_;
+  for (Unit* unit : live_) unit->begin_turn(now, turn_);
+  for (const Input& input : inputs) {
+    if (units_[input.watch]) units_[input.watch]->watcher().on_bytes(input.bytes, input.position);
+  }
+  for (const Sightings& seen : sightings) {
+    if (units_[seen.watch]) units_[seen.watch]->remote().on_sightings(seen);
+  }
   while (auto outcome = pairing_.expire(now.mono)) settle(*outcome);
   if (std::exchange(rescan_asked_, false)) {
-    for (auto& unit : units_) unit->follower().rescan("signal", Origin::kRescan);
+    for (Unit* unit : live_) unit->follower().rescan("signal", Origin::kRescan);
   }
   bool more = false;
-  for (auto& unit : units_) {
+  const bool crowded = journal_.is_crowded(now);
+  if (crowded != std::exchange(scans_held_, crowded)) {
+    if (crowded) {
+      log::warning("scans wait: the journal is full of events that a consumer has not had yet");
+    } else {
+      log::info("scans go on");
+    }
+  }
+  for (Unit* unit : live_) {
+    unit->follower().hold_scans(crowded);
     if (unit->follower().slice(kUnitsPerTurn)) more = true;
     unit->on_time();
   }
-  // Persist, then publish.
-  if (!said_.empty()) journal_.commit(said_, fs_.wall_clock(), publish_);
+  persist(!more);
+  for (Unit* unit : live_) unit->end_turn();
+  return journal_.tidy(now) || more;
+}
+
+/// Persist, then publish. Directories alone can wait until there is nothing else to do.
+void Pipeline::persist(bool idle) {
+  const bool due =
+      !said_.empty() ||
+      std::any_of(tables_.begin(), tables_.end(), [idle](const Journal::Tables& tables) {
+        return tables.files->has_changes() || (idle && tables.directories->has_changes());
+      });
+  if (!due) return;
+  journal_.commit(said_, fs_.wall_clock(), tables_, publish_);
   said_.clear();
-  for (auto& unit : units_) unit->end_turn();
-  return more;
 }
 
 std::optional<Nanos> Pipeline::deadline() const {
+  if (journal_.blocked()) return next_retry_;
   auto first = pairing_.deadline();
-  for (const auto& unit : units_) {
+  for (const Unit* unit : live_) {
     const auto due = unit->deadline();
     if (due && (!first || *due < *first)) first = due;
   }

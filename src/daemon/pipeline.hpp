@@ -52,6 +52,14 @@ class Pipeline {
   std::function<bool(std::string_view)> enters(std::size_t watch) const;
   void add_factory(ProcessorFactory factory);
 
+  // Between turns, and not while blocked():
+
+  /// Other options for the watch of the same name, path and source. What is known of its files
+  /// stays; a rescan follows.
+  void change_watch(std::size_t watch, const WatchConfig& config);
+  /// Its number is not used again. What is known of its files stays in the journal.
+  void remove_watch(std::size_t watch);
+
   /// One turn: the inputs, what is due, one slice of every listing in progress. True if it should
   /// be called again at once.
   bool step(const Now& now, std::span<const Input> inputs,
@@ -59,20 +67,43 @@ class Pipeline {
   /// Monotonic time of the next thing that is due.
   std::optional<Nanos> deadline() const;
 
+  struct WatchStatus {
+    std::string name;
+    std::string path;
+    std::string processor;
+    bool ready = false;
+    bool lost = false;
+    std::vector<std::string> degraded;  ///< reasons, each once
+    std::size_t directories = 0;
+    std::size_t files = 0;        ///< known ones
+    std::size_t in_progress = 0;  ///< candidates and temporaries
+  };
+  std::vector<WatchStatus> status() const;
+
   /// Compares every watch with the disk (SIGUSR1).
   void rescan_all();
+  /// There is no room for the journal: records are better left where they are. step() only tries to
+  /// write the last turn again.
+  bool blocked() const { return journal_.blocked(); }
 
  private:
   class Unit;
+  Unit& add_unit(const WatchConfig& config);
   void settle(const MovePairing::Outcome& outcome);
+  void persist(bool idle);
+  void list_live();
 
   Fs& fs_;
   Journal& journal_;
   Journal::Publish publish_;
   std::vector<ProcessorFactory> factories_;
-  std::vector<std::unique_ptr<Unit>> units_;
+  std::vector<std::unique_ptr<Unit>> units_;  ///< by number; null: removed
+  std::vector<Unit*> live_;
   MovePairing pairing_;
-  std::vector<Said> said_;  ///< of this turn
+  std::vector<Said> said_;               ///< of this turn
+  std::vector<Journal::Tables> tables_;  ///< of live_
+  bool scans_held_ = false;
+  Nanos next_retry_ = 0;  ///< while blocked
   std::uint32_t turn_ = 0;
   bool rescan_asked_ = false;
 };

@@ -19,6 +19,8 @@ namespace {
 constexpr std::size_t kMailboxBytes = 4U << 20U;
 // About 1,000 records: some 10 ms of work.
 constexpr std::size_t kBytesPerTurn = 32U << 10U;
+// After SIGTERM; what is not told by then is told by the next start.
+constexpr Nanos kStopWithin = 300 * kMillisecond;
 
 /// Signals come through a descriptor; blocked before any thread is made, so that none gets them.
 UniqueFd take_signals() {
@@ -34,42 +36,44 @@ UniqueFd take_signals() {
 
 }  // namespace
 
-Runner::Runner(const Config& config, Owner& owner)
+Runner::Runner(const Config& config, JournalOptions journal, Owner& owner)
     : signals_(take_signals()),
       owner_(owner),
-      journal_(config.daemon_name, read_clocks().wall),
+      journal_(std::move(journal), read_clocks().wall),
       pipeline_(
           fs_, journal_,
           [this](std::string_view topic, std::string_view body) { owner_.publish(topic, body); }),
-      mailbox_(config.watches.size(), kMailboxBytes),
+      mailbox_(0, kMailboxBytes),
       source_(mailbox_) {
-  for (std::size_t i = 0; i < config.watches.size(); ++i) {
-    const WatchConfig& watch = config.watches[i];
-    if (watch.backend != WatchConfig::Backend::kInotify && is_remote(watch.path)) {
-      add_poller(i, watch);
-      continue;
-    }
-    int error = 0;
-    Notifier* notifier = nullptr;
-    std::string_view reason;
-    std::string detail;
-    if (watch.backend != WatchConfig::Backend::kPoll) {
-      notifier = source_.add_instance(i, error);
-      if (notifier == nullptr) {
-        reason = "instance_limit";
-        detail = describe("inotify_init1", watch.path, error) +
-                 ": raise fs.inotify.max_user_instances (sysctl "
-                 "fs.inotify.max_user_instances=1024), or the limit of open files. Until then "
-                 "this watch is polled";
-      }
-    }
-    pipeline_.add_watch(watch, notifier, reason, detail);
-  }
+  for (const WatchConfig& watch : config.watches) add(watch);
 }
 
-void Runner::add_poller(std::size_t number, const WatchConfig& watch) {
+void Runner::add(const WatchConfig& watch) {
+  const std::size_t number = watches_++;
+  mailbox_.add_watch();
+  const bool remote = watch.backend != WatchConfig::Backend::kInotify && is_remote(watch.path);
+  running_.push_back({watch, number, remote});
+  if (remote) return add_poller(watch);
+  int error = 0;
+  Notifier* notifier = nullptr;
+  std::string_view reason;
+  std::string detail;
+  if (watch.backend != WatchConfig::Backend::kPoll) {
+    notifier = source_.add_instance(number, error);
+    if (notifier == nullptr) {
+      reason = "instance_limit";
+      detail = describe("inotify_init1", watch.path, error) +
+               ": raise fs.inotify.max_user_instances (sysctl "
+               "fs.inotify.max_user_instances=1024), or the limit of open files. Until then "
+               "this watch is polled";
+    }
+  }
+  pipeline_.add_watch(watch, notifier, reason, detail);
+}
+
+void Runner::add_poller(const WatchConfig& watch) {
   Poller& poller = *pollers_.emplace_back(std::make_unique<Poller>(poll_box_));
-  pipeline_.add_remote_watch(
+  const std::size_t number = pipeline_.add_remote_watch(
       watch,
       {[&poller](std::vector<std::string> paths) { poller.ask(std::move(paths)); },
        [&poller] { poller.hurry(); }},
@@ -84,7 +88,50 @@ void Runner::add_poller(std::size_t number, const WatchConfig& watch) {
   poller.start(std::move(options));
 }
 
-Runner::~Runner() { source_.stop(); }
+void Runner::remove(const Running& running) {
+  pipeline_.remove_watch(running.number);
+  source_.remove_instance(running.number);
+  std::erase_if(pollers_, [&](const auto& one) { return one->watch() == running.number; });
+}
+
+/// The kernel's queues hold what happens meanwhile: a watch that stays, stays as it is, and one
+/// with other options keeps its instance.
+void Runner::reload(const std::vector<WatchConfig>& watches) {
+  source_.stop();
+  std::vector<Running> before = std::exchange(running_, {});
+  std::vector<const WatchConfig*> fresh;
+  for (const WatchConfig& watch : watches) {
+    const auto known = std::find_if(before.begin(), before.end(), [&](const Running& running) {
+      const WatchConfig& old = running.config;
+      return old.name == watch.name && old.path == watch.path && old.backend == watch.backend &&
+             old.recursive == watch.recursive && (!running.polled_remotely || old == watch);
+    });
+    if (known == before.end()) {
+      fresh.push_back(&watch);
+      continue;
+    }
+    if (known->config != watch) {
+      log::info("watch {}: other options", watch.name);
+      pipeline_.change_watch(known->number, watch);
+    }
+    running_.push_back({watch, known->number, known->polled_remotely});
+    before.erase(known);
+  }
+  for (const Running& gone : before) {
+    log::info("watch {}: removed", gone.config.name);
+    remove(gone);
+  }
+  for (const WatchConfig* watch : fresh) {
+    log::info("watch {}: {} ({})", watch->name, watch->path, watch->processor);
+    add(*watch);
+  }
+  source_.start();
+}
+
+Runner::~Runner() {
+  source_.stop();
+  poll_box_.close();
+}
 
 void Runner::run() {
   source_.start();
@@ -92,14 +139,26 @@ void Runner::run() {
   std::vector<Input> inputs;
   std::vector<Sightings> sightings;
   while (true) {
-    mailbox_.take(chunks, kBytesPerTurn);
+    // While there is no room for the journal, records stay where they are; should the kernel's
+    // queue overflow, a rescan finds what they told of.
+    const bool blocked = pipeline_.blocked();
+    chunks.clear();
+    if (!blocked) mailbox_.take(chunks, kBytesPerTurn);
     inputs.clear();
     for (const auto& chunk : chunks) inputs.push_back({chunk.watch, chunk.position, chunk.bytes});
     const Now now = read_clocks();
-    poll_box_.take(sightings);
+    sightings.clear();
+    if (!blocked) poll_box_.take(sightings);
     const bool more = pipeline_.step(now, inputs, sightings);
     const auto owners = owner_.after_turn(now);
     if (stopped_) return;
+    // What has been read already is told before the end, if that does not take long.
+    if (stop_by_ != 0 && (blocked || now.mono >= stop_by_ || (!more && mailbox_.empty()))) return;
+    if (reload_asked_ && !pipeline_.blocked()) {
+      reload_asked_ = false;
+      if (const auto watches = owner_.on_hangup()) reload(*watches);
+      continue;
+    }
 
     std::optional<Nanos> due = pipeline_.deadline();
     if (owners && (!due || *owners < *due)) due = owners;
@@ -108,9 +167,11 @@ void Runner::run() {
       const Nanos left = std::max<Nanos>(0, *due - read_clocks().mono);
       wait = {left / kSecond, left % kSecond};
     }
-    std::array<pollfd, 3> polled{{{mailbox_.filled_fd(), POLLIN, 0},
+    const short wanted = pipeline_.blocked() ? 0 : POLLIN;
+    std::array<pollfd, 4> polled{{{mailbox_.filled_fd(), wanted, 0},
                                   {signals_.get(), POLLIN, 0},
-                                  {poll_box_.filled_fd(), POLLIN, 0}}};
+                                  {poll_box_.filled_fd(), wanted, 0},
+                                  {owner_.wake_fd(), POLLIN, 0}}};
     ppoll(polled.data(), polled.size(), more || due ? &wait : nullptr, nullptr);
     if (polled[1].revents != 0) on_signals();
     if (stopped_) return;
@@ -123,7 +184,7 @@ void Runner::on_signals() {
     switch (info.ssi_signo) {
       case SIGTERM:
       case SIGINT:
-        stopped_ = true;
+        if (stop_by_ == 0) stop_by_ = read_clocks().mono + kStopWithin;
         break;
       case SIGUSR1:
         pipeline_.rescan_all();
@@ -132,7 +193,7 @@ void Runner::on_signals() {
         owner_.on_child();
         break;
       case SIGHUP:
-        log::warning("SIGHUP: the configuration is read at the start only; restart to change it");
+        reload_asked_ = true;
         break;
       default:
         break;

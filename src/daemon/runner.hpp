@@ -31,9 +31,14 @@ class Runner {
     virtual std::optional<Nanos> after_turn(const Now& now) = 0;
     /// SIGCHLD.
     virtual void on_child() {}
+    /// A descriptor that ends the waiting between turns when it can be read; -1: none.
+    virtual int wake_fd() const { return -1; }
+    /// SIGHUP: the watches there shall be from now on; nothing: it goes on as before.
+    virtual std::optional<std::vector<WatchConfig>> on_hangup() { return std::nullopt; }
   };
 
-  Runner(const Config& config, Owner& owner);
+  /// `journal`: without a path nothing is kept. Throws SetupError.
+  Runner(const Config& config, JournalOptions journal, Owner& owner);
   ~Runner();
   Runner(const Runner&) = delete;
   Runner& operator=(const Runner&) = delete;
@@ -41,10 +46,19 @@ class Runner {
   /// Until SIGTERM, SIGINT or stop(). SIGUSR1 rescans.
   void run();
   void stop() { stopped_ = true; }
-  const Journal& journal() const { return journal_; }
+  Journal& journal() { return journal_; }
+  const Pipeline& pipeline() const { return pipeline_; }
 
  private:
-  void add_poller(std::size_t number, const WatchConfig& watch);
+  struct Running {
+    WatchConfig config;
+    std::size_t number = 0;  ///< of the pipeline
+    bool polled_remotely = false;
+  };
+  void add(const WatchConfig& watch);
+  void add_poller(const WatchConfig& watch);
+  void remove(const Running& running);
+  void reload(const std::vector<WatchConfig>& watches);
   void on_signals();
 
   // In the order of the start.
@@ -57,7 +71,11 @@ class Runner {
   InotifySource source_;
   PollBox poll_box_;
   std::vector<std::unique_ptr<Poller>> pollers_;
+  std::vector<Running> running_;
+  std::size_t watches_ = 0;  ///< ever added
   bool stopped_ = false;
+  bool reload_asked_ = false;
+  Nanos stop_by_ = 0;  ///< monotonic; 0 = nobody asked
 };
 
 }  // namespace inotifier

@@ -1,5 +1,6 @@
 #include "journal/file_table.hpp"
 
+#include <algorithm>
 #include <cstring>
 
 namespace inotifier {
@@ -10,6 +11,26 @@ namespace {
 constexpr std::size_t kLeftKept = 50'000;
 
 }  // namespace
+
+RowsByInode::RowsByInode(const FileTable& table) : table_(table) {
+  slots_.reserve(table.size());
+  for (std::uint32_t number = 0; number < table.used_; ++number) {
+    const auto& at = table.slot(number);
+    if (at.dir != kNoDir) slots_.emplace_back(at.row.inode, number);
+  }
+  std::sort(slots_.begin(), slots_.end());
+}
+
+void RowsByInode::find(std::uint64_t inode,
+                       const std::function<bool(DirId, std::string_view, const Row&)>& each) const {
+  const auto begin =
+      std::lower_bound(slots_.begin(), slots_.end(), std::pair(inode, std::uint32_t{0}));
+  for (auto entry = begin; entry != slots_.end() && entry->first == inode; ++entry) {
+    const auto& at = table_.slot(entry->second);
+    if (at.dir == kNoDir || at.row.inode != inode) continue;
+    if (!each(at.dir, table_.name_of(at), at.row)) return;
+  }
+}
 
 FileTable::FileTable() = default;
 
@@ -29,6 +50,7 @@ Row& FileTable::put(DirId dir, std::string_view name, const Row& row) {
   std::uint32_t number = find_slot(dir, name);
   if (number != NameIndex::kNone) {
     slot(number).row = row;
+    note_change(number);
     return slot(number).row;
   }
   if (free_.empty()) {
@@ -53,7 +75,51 @@ Row& FileTable::put(DirId dir, std::string_view name, const Row& row) {
     return NameIndex::hash(slot(other).dir, name_of(slot(other)));
   });
   ++size_;
+  note_change(number);
   return made.row;
+}
+
+void FileTable::note_change(std::uint32_t number) {
+  if (!keeps_changes_ || std::exchange(slot(number).changed, true)) return;
+  changed_.push_back(number);
+}
+
+void FileTable::changed(DirId dir, std::string_view name) {
+  const std::uint32_t number = find_slot(dir, name);
+  if (number != NameIndex::kNone) note_change(number);
+}
+
+void FileTable::each_gone(const std::function<void(DirId, std::string_view)>& each) const {
+  for (const auto& [dir, name] : gone_) each(dir, name);
+}
+
+void FileTable::each_change(
+    const std::function<void(DirId, std::string_view, const Row&)>& each) const {
+  for (const std::uint32_t number : changed_) {
+    const Slot& at = slot(number);
+    // Gone again, or a slot that was given to another row (which is in the list itself, too).
+    if (at.changed && at.dir != kNoDir) each(at.dir, name_of(at), at.row);
+  }
+}
+
+void FileTable::each_left_change(
+    const std::function<void(std::uint64_t, const Left*)>& each) const {
+  for (const std::uint64_t path_hash : left_changed_) each(path_hash, left(path_hash));
+}
+
+void FileTable::forget_changes() {
+  for (const std::uint32_t number : changed_) slot(number).changed = false;
+  changed_.clear();
+  gone_.clear();
+  left_changed_.clear();
+}
+
+void FileTable::each_row(
+    const std::function<void(DirId, std::string_view, const Row&)>& each) const {
+  for (std::uint32_t number = 0; number < used_; ++number) {
+    const Slot& at = slot(number);
+    if (at.dir != kNoDir) each(at.dir, name_of(at), at.row);
+  }
 }
 
 void FileTable::leave(DirId dir, std::string_view name) {
@@ -69,6 +135,7 @@ void FileTable::leave(DirId dir, std::string_view name) {
   if (gone.next != NameIndex::kNone) slot(gone.next).previous = gone.previous;
   index_.erase(NameIndex::hash(dir, name), number);
   name_bytes_ -= gone.name_length;
+  if (keeps_changes_) gone_.emplace_back(dir, name);
   gone = Slot{};
   free_.push_back(number);
   --size_;
@@ -84,9 +151,15 @@ std::vector<std::string> FileTable::unlisted(DirId dir, std::uint32_t listing) c
 }
 
 void FileTable::note_left(const Row& row) {
-  if (!left_.insert_or_assign(row.path_hash, Left{row.mtime, row.tie}).second) return;
-  left_order_.push_back(row.path_hash);
+  if (keeps_changes_) left_changed_.push_back(row.path_hash);
+  restore_left(row.path_hash, {row.mtime, row.tie});
+}
+
+void FileTable::restore_left(std::uint64_t path_hash, const Left& left) {
+  if (!left_.insert_or_assign(path_hash, left).second) return;
+  left_order_.push_back(path_hash);
   if (left_order_.size() > kLeftKept) {
+    if (keeps_changes_) left_changed_.push_back(left_order_.front());
     left_.erase(left_order_.front());
     left_order_.pop_front();
   }

@@ -4,10 +4,12 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <iterator>
 #include <utility>
 
 #include "base/clock.hpp"
 #include "base/hash.hpp"
+#include "base/path.hpp"
 
 namespace inotifier {
 namespace {
@@ -25,7 +27,25 @@ constexpr Nanos kRarely = 10 * kSecond;
 constexpr Nanos kLongWait = 3600 * kSecond;
 constexpr int kLooksPerTurn = 1000;
 
+bool is_scan(Origin origin) {
+  return origin == Origin::kStartup || origin == Origin::kOverflow || origin == Origin::kRescan;
+}
 bool is_absence(int error) { return error == ENOENT || error == ENOTDIR || error == ELOOP; }
+
+/// How long after its last close a writer may still set the times of a file.
+constexpr Nanos kFinishing = 10 * kSecond;
+
+/// Whether the times of an announced file differ because somebody set them (cp -p, install, unzip,
+/// rsync, touch), and not because it was written again. A write stamps mtime with the present time
+/// and leaves atime alone.
+bool times_were_set(const Row& row, const Stat& stat) {
+  if (stat.inode != row.inode || stat.size != row.size) return false;
+  // Without a creation time it might be another file that got the inode.
+  if (stat.btime == 0 || row.birth != Row::birth_of(stat)) return false;
+  if (stat.ctime - row.ctime > kFinishing) return false;
+  return stat.mtime < row.ctime || stat.mtime > stat.ctime || stat.mtime == stat.atime;
+}
+
 bool is_regular(const Stat& stat) { return (stat.mode & 0170000U) == 0100000U; }
 
 }  // namespace
@@ -39,7 +59,6 @@ void Completion::on(const RawEvent& event, const Now& now, Files& files, Out& ou
   files_ = &files;
   out_ = &out;
   origin_ = event.origin;
-  if (born_ == 0) born_ = now.wall;
   switch (event.kind) {
     case RawEvent::Kind::kInotify:
       return on_record(event);
@@ -51,17 +70,11 @@ void Completion::on(const RawEvent& event, const Now& now, Files& files, Out& ou
     case RawEvent::Kind::kLeft:
       return on_gone(event.dir, event.name);
     case RawEvent::Kind::kListed:
-      if (!event.rebuilt) return;
-      for (const std::string& name : table_.unlisted(event.dir, event.listing)) {
-        on_gone(event.dir, name);
-      }
-      return;
+      return on_listed(event);
     case RawEvent::Kind::kDirGone:
-      waiting_.erase_directory(event.dir);
-      for (const std::string& name : table_.unlisted(event.dir, 0)) {
-        forget_row(event.dir, name, {});
-      }
-      return;
+      return on_directory_gone(event);
+    case RawEvent::Kind::kScanned:
+      return on_scanned(event);
   }
 }
 
@@ -69,6 +82,12 @@ void Completion::on_time(const Now& now, Files& files, Out& out) {
   now_ = now;
   files_ = &files;
   out_ = &out;
+  origin_ = leaving_origin_;
+  for (int i = 0; i < kLooksPerTurn && !leaving_.empty(); ++i) {
+    const auto [dir, name] = std::move(leaving_.front());
+    leaving_.pop_front();
+    on_gone(dir, name);
+  }
   for (int i = 0; i < kLooksPerTurn; ++i) {
     auto due = waiting_.take_due(now.mono);
     if (!due) return;
@@ -130,9 +149,18 @@ void Completion::on_found(const RawEvent& event) {
       return;  // gone again; kListed or a record tells
     }
     row->listing = event.listing;
-    if (row->same_version(stat, files_->keeps_inodes()) && row->path_hash == hash64(event.path)) {
+    const bool known = row->state != Row::State::kStalled;
+    const bool here = row->path_hash == hash64(event.path);
+    if (known && here && row->same_version(stat, files_->keeps_inodes())) return;
+    if (known && here && event.stat == nullptr && times_were_set(*row, stat) &&
+        waiting_.find(event.dir, event.name) == nullptr) {
+      // The record that would have told was lost, with the daemon or in an overflow.
+      row->mtime = stat.mtime;
+      table_.changed(event.dir, event.name);
       return;
     }
+  } else if (was_moved_here(event)) {
+    return;
   }
   if (event.stat == nullptr && waiting_.find(event.dir, event.name) != nullptr) return;
   bool existed = false;
@@ -159,6 +187,74 @@ void Completion::on_found(const RawEvent& event) {
   }
 }
 
+/// A listing came to its end. What it did not show may have been missed (readdir under renames), or
+/// have moved to a directory that is still to be listed.
+void Completion::on_listed(const RawEvent& event) {
+  if (!event.rebuilt) return;
+  for (std::string& name : table_.unlisted(event.dir, event.listing)) {
+    if (is_scan(event.origin)) {
+      unseen_.emplace_back(event.dir, std::move(name));
+    } else {
+      on_gone(event.dir, name);
+    }
+  }
+}
+
+void Completion::on_scanned(const RawEvent& event) {
+  by_inode_.reset();
+  auto unseen = std::exchange(unseen_, {});
+  if (!event.rebuilt) return;
+  leaving_origin_ = event.origin;
+  leaving_.insert(leaving_.end(), std::make_move_iterator(unseen.begin()),
+                  std::make_move_iterator(unseen.end()));
+}
+
+void Completion::on_directory_gone(const RawEvent& event) {
+  waiting_.erase_directory(event.dir);
+  for (const std::string& name : table_.unlisted(event.dir, 0)) {
+    // Another file may have that path by now.
+    const std::string path = join(event.path, name);
+    Stat stat;
+    if (event.rebuilt && is_absence(files_->stat_path(path, stat))) {
+      forget_row(event.dir, name, path);
+    } else {
+      table_.leave(event.dir, name);
+    }
+  }
+}
+
+/// A scan met a file that it does not know. If it is an announced one that has left its old path,
+/// it was moved while nobody looked: the same file only if inode, creation, size and mtime agree (a
+/// deleted file's inode is given to the next one).
+bool Completion::was_moved_here(const RawEvent& event) {
+  if (!is_scan(event.origin) || event.stat != nullptr || !event.from_path.empty() ||
+      table_.size() == 0 || !files_->keeps_inodes() ||
+      waiting_.find(event.dir, event.name) != nullptr) {
+    return false;
+  }
+  Stat stat;
+  if (files_->stat(event.dir, event.name, stat) != 0) return false;
+  if (!by_inode_) by_inode_.emplace(table_);
+  RawEvent moved = event;
+  moved.kind = RawEvent::Kind::kMoved;
+  std::string from_name;
+  std::string from_path;
+  by_inode_->find(stat.inode, [&](DirId dir, std::string_view name, const Row& row) {
+    if (row.state == Row::State::kStalled || row.birth != Row::birth_of(stat) ||
+        !row.same_version(stat, true) || !is_gone(dir, name)) {
+      return true;
+    }
+    moved.from_dir = dir;
+    from_name = name;
+    return false;
+  });
+  if (moved.from_dir == kNoDir || !files_->path(moved.from_dir, from_name, from_path)) return false;
+  moved.from_name = from_name;
+  moved.from_path = from_path;
+  on_moved(moved);
+  return true;
+}
+
 void Completion::on_moved(const RawEvent& event) {
   bool existed = false;
   Waiting waiting;
@@ -175,8 +271,7 @@ void Completion::on_moved(const RawEvent& event) {
       const bool same = files_->stat(event.dir, event.name, there) == 0 &&
                         row->same_version(there, files_->keeps_inodes());
       waiting.was_announced = same && row->state == Row::State::kAnnounced;
-      Stat stat;
-      if (is_absence(files_->stat(event.from_dir, event.from_name, stat))) {
+      if (is_gone(event.from_dir, event.from_name)) {
         // Told by the announcement under the new name, unless that is none of ours.
         const bool admitted =
             event.path.empty() || filters_.file(event.path) == Filters::Verdict::kAdmitted;
@@ -198,7 +293,7 @@ void Completion::on_moved(const RawEvent& event) {
   }
   waiting.temporary = false;
   waiting.told = false;
-  waiting.origin = Origin::kLive;
+  waiting.origin = event.origin;
   waiting.evidence = Evidence::kRename;
   waiting.from = event.from_path;
   waiting.via_temporary =
@@ -217,11 +312,19 @@ void Completion::on_moved(const RawEvent& event) {
 
 /// Something said that a name is no more; only the disk knows.
 void Completion::on_gone(DirId dir, std::string_view name) {
-  Stat stat;
-  if (!is_absence(files_->stat(dir, name, stat))) return;
+  if (!is_gone(dir, name)) return;
   bool existed = false;
   waiting_.take(dir, name, existed);
   forget_row(dir, name, {});
+}
+
+bool Completion::is_gone(DirId dir, std::string_view name) {
+  Stat stat;
+  const int error = files_->stat(dir, name, stat);
+  if (error != EAGAIN) return is_absence(error);
+  // The directory is not where it was; nothing there, nothing in it.
+  std::string path;
+  return files_->path(dir, name, path) && is_absence(files_->stat_path(path, stat));
 }
 
 /// Many writers set times and modes after the close. That is no new version; but what a scan
@@ -242,6 +345,7 @@ void Completion::on_attributes(const RawEvent& event) {
   row = table_.find(event.dir, event.name);
   if (row != nullptr && stat.inode == row->inode && stat.size == row->size) {
     row->mtime = stat.mtime;
+    table_.changed(event.dir, event.name);
   }
 }
 
@@ -268,6 +372,9 @@ void Completion::on_temporary(const RawEvent& event) {
     Stat stat;
     if (waiting.due != InProgress::kNever && event.kind == RawEvent::Kind::kFound &&
         files_->stat(event.dir, event.name, stat) == 0) {
+      const Row* row = table_.find(event.dir, event.name);
+      waiting.told =
+          row != nullptr && row->state == Row::State::kStalled && row->inode == stat.inode;
       // It may have been there long before we came.
       const Nanos age = std::max<Nanos>(0, now_.wall - std::max(stat.mtime, stat.ctime));
       waiting.due = now_.mono + std::max<Nanos>(0, options_.stalled_after - age);
@@ -382,9 +489,17 @@ Completion::Look Completion::look(Waiting& waiting) {
 Completion::Look Completion::decide(Waiting& waiting, const Stat& stat) {
   if (stat.size < options_.min_size) return Look::kDone;
   const Row* row = table_.find(waiting.dir, waiting.name);
+  if (row != nullptr && row->state == Row::State::kStalled) row = nullptr;  // it was temporary
   const bool same = row != nullptr && row->same_version(stat, files_->keeps_inodes());
   const bool same_path = row != nullptr && row->path_hash == hash64(path_);
   if (same && same_path && !(waiting.rewritten && stat.ctime != row->ctime)) return Look::kDone;
+  // The close of the announced version, read late; its times were set in between.
+  if (same_path && !waiting.rewritten && waiting.evidence == Evidence::kCloseWrite &&
+      times_were_set(*row, stat)) {
+    table_.find(waiting.dir, waiting.name)->mtime = stat.mtime;
+    table_.changed(waiting.dir, waiting.name);
+    return Look::kDone;
+  }
   if (!files_->later_write_shows(stat)) {
     // Another write within this tick would look the same: after it, the identity is unmistakable.
     waiting.due = now_.mono + kTickWait;
@@ -450,6 +565,7 @@ void Completion::remember(const Waiting& waiting, const Stat& stat, Row::State s
   row.tie = tie;
   row.turn = files_->turn();
   row.state = state;
+  row.birth = Row::birth_of(stat);
   if (const Row* before = table_.find(waiting.dir, waiting.name)) row.listing = before->listing;
   table_.put(waiting.dir, waiting.name, row);
 }
@@ -497,6 +613,8 @@ Completion::Look Completion::look_at_temporary(Waiting& waiting) {
 void Completion::tell_stalled(Waiting& waiting, const Stat& stat) {
   if (waiting.told || !files_->path(waiting.dir, waiting.name, path_)) return;
   waiting.told = true;
+  waiting.evidence = Evidence::kScan;
+  remember(waiting, stat, Row::State::kStalled, 0);  // not to be told again after a restart
   Report report;
   report.type = "file.stalled";
   report.path = path_;

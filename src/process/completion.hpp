@@ -8,7 +8,11 @@
 // Owned by the pipeline, one per watch; pipeline thread.
 #pragma once
 
+#include <deque>
+#include <optional>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "inotifier/processor.hpp"
 #include "journal/file_table.hpp"
@@ -28,17 +32,20 @@ class Completion final : public Processor {
     Nanos settle = 0;
     Nanos stalled_after = 0;  ///< 0 = never
     std::int64_t min_size = 0;
+    Nanos born = 0;  ///< wall clock: when the watch was first made
   };
 
-  Completion(Options options, const Filters& filters) : options_(options), filters_(filters) {}
+  Completion(Options options, const Filters& filters, FileTable& table)
+      : options_(options), filters_(filters), table_(table), born_(options.born) {}
 
   std::uint32_t mask() const override;
   void on(const RawEvent& event, const Now& now, Files& files, Out& out) override;
   void on_time(const Now& now, Files& files, Out& out) override;
-  std::optional<Nanos> deadline() const override { return waiting_.deadline(); }
-  std::size_t undecided() const override { return waiting_.undecided(); }
-
-  const FileTable& table() const { return table_; }
+  std::optional<Nanos> deadline() const override {
+    return leaving_.empty() ? waiting_.deadline() : now_.mono;
+  }
+  std::size_t undecided() const override { return waiting_.undecided() + leaving_.size(); }
+  std::size_t in_progress() const override { return waiting_.size(); }
 
  private:
   enum class Look { kDone, kWait };
@@ -47,6 +54,11 @@ class Completion final : public Processor {
   void on_found(const RawEvent& event);
   void on_moved(const RawEvent& event);
   void on_gone(DirId dir, std::string_view name);
+  void on_listed(const RawEvent& event);
+  void on_directory_gone(const RawEvent& event);
+  void on_scanned(const RawEvent& event);
+  bool is_gone(DirId dir, std::string_view name);
+  bool was_moved_here(const RawEvent& event);
   void on_attributes(const RawEvent& event);
   void on_temporary(const RawEvent& event);
 
@@ -63,10 +75,17 @@ class Completion final : public Processor {
 
   Options options_;
   const Filters& filters_;
-  FileTable table_;
+  FileTable& table_;
   mutable InProgress waiting_;
+  // Of a scan in progress: rows that it has not shown yet, and all rows by inode (made when the
+  // first unknown file is met). What moved while nobody looked is known again by them.
+  std::vector<std::pair<DirId, std::string>> unseen_;
+  /// What the last scan did not see, to be looked for; some of it a turn.
+  std::deque<std::pair<DirId, std::string>> leaving_;
+  Origin leaving_origin_ = Origin::kStartup;
+  std::optional<RowsByInode> by_inode_;
   std::string path_;  ///< of the file that is being looked at
-  Nanos born_ = 0;    ///< wall clock of the first event
+  Nanos born_;        ///< wall clock
 
   // Of the call in progress.
   Now now_;

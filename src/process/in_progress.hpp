@@ -62,6 +62,7 @@ class InProgress {
   std::optional<Waiting> take_due(Nanos now);
   std::optional<Nanos> deadline();
   std::size_t undecided() const { return undecided_; }
+  std::size_t size() const { return slots_.size() - free_.size(); }
 
  private:
   struct Timer {

@@ -314,6 +314,67 @@ std::string position_text(std::uint64_t position) {
   return digits;
 }
 
+void WireWriter::map(std::size_t size) {
+  Buffer buffer{out_};
+  Packer(buffer).pack_map(length_of(size));
+}
+
+void WireWriter::array(std::size_t size) {
+  Buffer buffer{out_};
+  Packer(buffer).pack_array(length_of(size));
+}
+
+void WireWriter::text(std::string_view text) {
+  Buffer buffer{out_};
+  Packer packer(buffer);
+  pack_bytes_as_text(packer, text);
+}
+
+void WireWriter::integer(std::int64_t number) {
+  Buffer buffer{out_};
+  Packer(buffer).pack_int64(number);
+}
+
+void WireWriter::number(double number) {
+  Buffer buffer{out_};
+  Packer(buffer).pack_double(number);
+}
+
+void WireWriter::boolean(bool value) { out_ += value ? '\xc3' : '\xc2'; }
+void WireWriter::nil() { out_ += '\xc0'; }
+
+void WireWriter::position(std::uint64_t position) {
+  Buffer buffer{out_};
+  Packer packer(buffer);
+  pack_position(packer, position);
+}
+
+void WireWriter::value(const Value& value) {
+  Buffer buffer{out_};
+  Packer packer(buffer);
+  pack_value(packer, value);
+}
+
+std::size_t WireWriter::open_array() {
+  out_.append("\xdd\0\0\0\0", 5);  // array 32
+  return out_.size() - 4;
+}
+
+void WireWriter::close_array(std::size_t opened, std::size_t size) {
+  auto left = length_of(size);
+  for (std::size_t i = 4; i-- > 0; left >>= 8U) out_[opened + i] = static_cast<char>(left & 0xffU);
+}
+
+std::size_t WireWriter::open_map() {
+  out_ += '\x80';  // fixmap
+  return out_.size() - 1;
+}
+
+void WireWriter::close_map(std::size_t opened, std::size_t size) {
+  if (size > 15) throw WireError("map too large");
+  out_[opened] = static_cast<char>(0x80U | size);
+}
+
 void encode_report(const Report& report, const Envelope& envelope, std::string& out) {
   out.clear();
   Buffer buffer{out};

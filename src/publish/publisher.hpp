@@ -1,21 +1,24 @@
 // The PUB socket: two frames a message, and the heartbeat. Owned by the daemon; pipeline thread.
 #pragma once
 
-#include <cstdint>
 #include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
 
+namespace zmq {
+class context_t;
+}  // namespace zmq
+
 namespace inotifier {
+
+class Security;
 
 class Publisher {
  public:
-  /// Binds. An ipc path gets its directory made, mode 0660, and a lock file `<path>.lock` held with
-  /// flock(2), so that a second daemon cannot steal it; the socket is removed at the end. Changes
-  /// the umask for a moment, so no other thread may make files meanwhile. Throws SetupError with
-  /// path and remedy.
-  Publisher(const std::vector<std::string>& endpoints, int high_water_mark);
+  /// Binds, as publish/binding.hpp says. Context and security (nullptr: no keys) must outlive this.
+  Publisher(zmq::context_t& context, const std::vector<std::string>& endpoints, int high_water_mark,
+            const Security* security);
   ~Publisher();
   Publisher(const Publisher&) = delete;
   Publisher& operator=(const Publisher&) = delete;

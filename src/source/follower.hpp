@@ -9,6 +9,7 @@
 
 #include "inotifier/processor.hpp"
 #include "source/decode.hpp"
+#include "source/watch_table.hpp"
 
 namespace inotifier {
 
@@ -35,9 +36,17 @@ class Follower : public Files {
   virtual void on_time() = 0;
   /// One slice of listing work. True if there is more.
   virtual bool slice(int units) = 0;
+  /// No more scanning for now; what is new is still looked into.
+  virtual void hold_scans(bool on) = 0;
+  virtual WatchTable& directories() = 0;
   virtual void end_turn(bool announced) = 0;
   virtual std::optional<Nanos> deadline() const = 0;
   virtual void rescan(std::string_view reason, Origin origin, bool absence_counts = true) = 0;
+  /// Every directory is watched, or the poller has seen all.
+  virtual bool is_ready() const = 0;
+  virtual bool is_lost() const = 0;
+  /// What was told by watch.degraded: "reason\npath", sorted.
+  const std::set<std::string>& told_degraded() const { return told_; }
   /// Files may be seen late, or not at all: told once for each reason and path, by watch.degraded.
   void degraded(std::string_view reason, std::string_view path, std::string_view detail);
 

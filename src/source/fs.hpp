@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -63,7 +64,8 @@ class Fs {
   /// Wall time now, within a turn: what was decided is told as of after it was decided.
   virtual Nanos wall_clock() = 0;
   /// Mount points at or below `path`, sorted, one per line with their device; "" if none is known.
-  virtual std::string mounts_below(const std::string& path) = 0;
+  /// Nothing if that cannot be seen just now.
+  virtual std::optional<std::string> mounts_below(const std::string& path) = 0;
 };
 
 /// One inotify instance, that of one watch.

@@ -80,6 +80,10 @@ Notifier* InotifySource::add_instance(std::size_t watch, int& error) {
   return instances_.back().get();
 }
 
+void InotifySource::remove_instance(std::size_t watch) {
+  std::erase_if(instances_, [watch](const auto& one) { return one->watch() == watch; });
+}
+
 void InotifySource::start() {
   reader_ = std::thread([this] { run(); });
 }
@@ -88,6 +92,8 @@ void InotifySource::stop() {
   if (!reader_.joinable()) return;
   eventfd_write(stop_.get(), 1);
   reader_.join();
+  eventfd_t value;
+  eventfd_read(stop_.get(), &value);
 }
 
 void InotifySource::run() {

@@ -23,10 +23,13 @@ class InotifySource {
   InotifySource(const InotifySource&) = delete;
   InotifySource& operator=(const InotifySource&) = delete;
 
-  /// Before start(). Null, with the errno in `error`, if there are no instances left (EMFILE).
+  /// While the reader does not run. Null, with the errno in `error`, if there are no instances left
+  /// (EMFILE).
   Notifier* add_instance(std::size_t watch, int& error);
+  /// While the reader does not run.
+  void remove_instance(std::size_t watch);
   void start();
-  /// Ends the thread; what the queues still hold stays there.
+  /// Ends the thread; what the queues still hold stays there. It may be started again.
   void stop();
 
  private:

@@ -72,8 +72,9 @@ void Poller::start(Options options) {
   std::thread([shared = shared_] { run(shared); }).detach();
 }
 
+std::size_t Poller::watch() const { return shared_->options.watch; }
+
 Poller::~Poller() {
-  shared_->box->close();
   std::unique_lock lock(shared_->mutex);
   shared_->stopped = true;
   shared_->wake.notify_all();

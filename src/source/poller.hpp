@@ -70,7 +70,9 @@ class Poller {
   /// Starts the thread. Once.
   void start(Options options);
   /// A thread that hangs in the kernel is left behind: a dead mount must not keep us from stopping.
+  /// At the end the box is to be closed before.
   ~Poller();
+  std::size_t watch() const;
   Poller(const Poller&) = delete;
   Poller& operator=(const Poller&) = delete;
 

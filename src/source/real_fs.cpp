@@ -96,6 +96,7 @@ int stat_at(int handle, const char* path, int flags, Stat& out) {
   out.size = static_cast<std::int64_t>(found.stx_size);
   out.mtime = nanos(found.stx_mtime);
   out.ctime = nanos(found.stx_ctime);
+  out.atime = nanos(found.stx_atime);
   out.btime = (found.stx_mask & STATX_BTIME) != 0 ? nanos(found.stx_btime) : 0;
   out.dev = (static_cast<std::uint64_t>(found.stx_dev_major) << 32U) | found.stx_dev_minor;
   out.mode = found.stx_mode;
@@ -333,14 +334,16 @@ Nanos RealFs::stamp_clock() {
 
 Nanos RealFs::wall_clock() { return read_clocks().wall; }
 
-std::string RealFs::mounts_below(const std::string& path) {
+std::optional<std::string> RealFs::mounts_below(const std::string& path) {
   const std::unique_ptr<char, decltype(&std::free)> real(realpath(path.c_str(), nullptr),
                                                          &std::free);
-  if (!real) return {};
+  if (!real) return std::nullopt;
+  const std::vector<Mount> mounts = read_mounts();
+  if (mounts.empty()) return std::nullopt;  // out of descriptors: there always is one
   std::string below(real.get());
   if (below != "/") below += '/';
   std::vector<std::string> lines;
-  for (const Mount& mount : read_mounts()) {
+  for (const Mount& mount : mounts) {
     if (mount.path.size() > below.size() && mount.path.starts_with(below)) {
       lines.push_back(mount.device + ' ' + mount.path.substr(below.size()));
     }

@@ -22,7 +22,7 @@ class RealFs final : public Fs {
   FsTraits traits(int handle) override;
   Nanos stamp_clock() override;
   Nanos wall_clock() override;
-  std::string mounts_below(const std::string& path) override;
+  std::optional<std::string> mounts_below(const std::string& path) override;
 };
 
 /// What the type name of /proc/self/mountinfo says about `path`, without touching the path: a dead

@@ -2,6 +2,7 @@
 // touches the tree itself. Owned by the pipeline; pipeline thread.
 #pragma once
 
+#include <cerrno>
 #include <functional>
 #include <set>
 #include <string>
@@ -28,6 +29,10 @@ class RemoteWatch final : public Follower {
   void begin_turn(const Now& now, std::uint32_t turn) override { now_ = now, turn_ = turn; }
   void on_time() override {}
   bool slice(int) override { return false; }
+  void hold_scans(bool) override {}  // a poller keeps nothing but what it was asked for
+  WatchTable& directories() override { return table_; }
+  bool is_ready() const override { return !first_round_; }
+  bool is_lost() const override { return lost_; }
   void end_turn(bool) override {}
   std::optional<Nanos> deadline() const override { return std::nullopt; }
   void rescan(std::string_view reason, Origin origin, bool absence_counts) override;
@@ -35,6 +40,7 @@ class RemoteWatch final : public Follower {
   bool path(DirId dir, std::string_view name, std::string& out) override;
   /// ENOENT if the poller said so; otherwise EAGAIN, and the poller is asked.
   int stat(DirId dir, std::string_view name, Stat& out) override;
+  int stat_path(std::string_view, Stat&) override { return EAGAIN; }
   Writer writer(DirId, std::string_view, Stat&) override { return Writer::kUnknown; }
   bool queued_before_end_of(std::uint32_t, std::uint64_t) const override { return false; }
   std::uint32_t turn() const override { return turn_; }

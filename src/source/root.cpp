@@ -21,6 +21,17 @@ std::set<std::string> paths_of(const std::string& lines) {
 
 }  // namespace
 
+bool is_shortage(int error) {
+  return error == EMFILE || error == ENFILE || error == ENOMEM || error == ENOBUFS;
+}
+
+bool is_empty(Fs& fs, int handle) {
+  int error = 0;
+  const auto listing = fs.list(handle, error);
+  Entry entry;
+  return listing != nullptr && listing->next(entry) == 0;
+}
+
 int Root::open() {
   if (handle_ >= 0 || !attached_) return handle_;
   const int handle = fs_.open_root(path_);
@@ -30,7 +41,7 @@ int Root::open() {
     handle_ = handle;
     return handle_;
   }
-  doubtful_ = true;
+  doubtful_ = !is_shortage(-handle);  // that passes; check() looks once a second anyway
   if (handle >= 0) fs_.close(handle);
   return -1;
 }
@@ -43,6 +54,10 @@ Root::Change Root::check() {
   Change change;
   doubtful_ = false;
   const int handle = fs_.open_root(path_);
+  if (is_shortage(-handle)) {
+    change.shortage = -handle;
+    return change;
+  }
   if (handle < 0) {
     close();
     attached_ = false;
@@ -70,9 +85,13 @@ Root::Change Root::check() {
   }
   // An empty directory where a volume was mounted is not the watched tree; one that was our root
   // before something was mounted over it is.
-  if (ever_attached_ && stat_.mount_root && !stat.mount_root &&
-      !plain_.contains({stat.dev, stat.inode})) {
+  const bool lost_volume = ever_attached_ && stat_.mount_root && !stat.mount_root &&
+                           !plain_.contains({stat.dev, stat.inode});
+  const bool not_yet_mounted =
+      !ever_attached_ && mount_expected_ && !stat.mount_root && is_empty(fs_, handle);
+  if (lost_volume || not_yet_mounted) {
     fs_.close(handle);
+    if (change.lost.empty()) change.lost = "unmounted";
     return change;
   }
   if (!stat.mount_root) plain_.emplace(stat.dev, stat.inode);
@@ -80,14 +99,15 @@ Root::Change Root::check() {
   stat_ = stat;
   handle_ = handle;
   traits_ = fs_.traits(handle);
-  mounts_ = fs_.mounts_below(path_);
+  mounts_ = fs_.mounts_below(path_).value_or("");
   return change;
 }
 
 Root::Mounts Root::mount_changes() {
   Mounts changes;
-  std::string mounts = fs_.mounts_below(path_);
-  if (mounts == mounts_) return changes;
+  std::optional<std::string> now = fs_.mounts_below(path_);
+  if (!now || *now == mounts_) return changes;
+  std::string& mounts = *now;
   const auto before = paths_of(mounts_);
   const auto after = paths_of(mounts);
   std::set_difference(before.begin(), before.end(), after.begin(), after.end(),

@@ -14,6 +14,11 @@
 
 namespace inotifier {
 
+/// An errno that says nothing of the directory: the process or the system is short of something.
+bool is_shortage(int error);
+/// Whether nothing is in the directory; false if that cannot be seen.
+bool is_empty(Fs& fs, int handle);
+
 class Root {
  public:
   Root(std::string path, Fs& fs) : path_(std::move(path)), fs_(fs) {}
@@ -28,6 +33,10 @@ class Root {
   bool doubtful() const { return doubtful_; }
   void doubt() { doubtful_ = true; }
 
+  /// In an earlier life of the daemon a volume was mounted here: an empty directory in its place is
+  /// not the watched tree.
+  void expect_mount() { mount_expected_ = true; }
+
   /// A descriptor, the same until close(); -1, and doubt, if the path does not lead to our root
   /// just now. Not kept over the turns: it would keep the volume from being unmounted.
   int open();
@@ -36,12 +45,15 @@ class Root {
   struct Change {
     std::string_view lost;  ///< why, if what was there is there no more; "" = it is
     bool found = false;     ///< there is a root now, another one than before
+    int shortage = 0;       ///< errno if it could not be looked at just now
   };
   /// Compares path and knowledge. If it was lost and found at once, both are set.
   Change check();
 
   std::uint64_t inode() const { return stat_.inode; }
   std::uint64_t dev() const { return stat_.dev; }
+  Nanos btime() const { return stat_.btime; }
+  bool is_mount() const { return stat_.mount_root; }
   const FsTraits& traits() const { return traits_; }
 
   struct Mounts {
@@ -58,6 +70,7 @@ class Root {
   bool attached_ = false;
   bool doubtful_ = false;
   bool ever_attached_ = false;
+  bool mount_expected_ = false;
   Stat stat_;  ///< of the root that is, or last was, attached
   FsTraits traits_;
   std::set<std::pair<std::uint64_t, std::uint64_t>> plain_;  ///< device, inode: roots, no mounts

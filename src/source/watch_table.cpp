@@ -1,5 +1,6 @@
 #include "source/watch_table.hpp"
 
+#include <algorithm>
 #include <utility>
 
 namespace inotifier {
@@ -8,6 +9,50 @@ WatchTable::WatchTable() {
   directories_.emplace_back();
   directories_[kRootDir].alive = true;
   count_ = 1;
+}
+
+void WatchTable::restore(const std::vector<Saved>& saved) {
+  DirId limit = 1;
+  for (const Saved& one : saved) limit = std::max(limit, one.dir + 1);
+  directories_.resize(limit);
+  for (const Saved& one : saved) {
+    Directory& self = directories_[one.dir];
+    self.inode = one.inode;
+    self.btime = one.btime;
+    self.mounted = one.mounted;
+    self.alive = true;
+  }
+  directories_[kRootDir].alive = true;
+  for (const Saved& one : saved) {
+    // A parent that is not there (a damaged journal): its rows are compared with nothing.
+    if (one.dir == kRootDir || one.parent >= limit) continue;
+    attach(one.dir, one.parent, one.name);
+    ++count_;
+  }
+  for (DirId dir = limit; dir-- > 0;) {
+    if (!directories_[dir].alive) free_.push_back(dir);
+  }
+}
+
+void WatchTable::note_change(DirId dir) {
+  if (!keeps_changes_ || std::exchange(directories_[dir].changed, true)) return;
+  changed_.push_back(dir);
+}
+
+void WatchTable::forget_changes() {
+  for (const DirId dir : changed_) directories_[dir].changed = false;
+  changed_.clear();
+}
+
+void WatchTable::set_identity(DirId dir, std::uint64_t inode, std::uint64_t dev, Nanos btime,
+                              bool mounted) {
+  Directory& self = directories_[dir];
+  self.dev = dev;  // changes with every mount: kept by nobody
+  if (self.inode == inode && self.btime == btime && self.mounted == mounted) return;
+  self.mounted = mounted;
+  self.inode = inode;
+  self.btime = btime;
+  note_change(dir);
 }
 
 std::uint64_t WatchTable::hash_of(DirId dir) const {
@@ -46,6 +91,7 @@ void WatchTable::attach(DirId dir, DirId parent, std::string_view name) {
   if (self.next_sibling != kNoDir) directories_[self.next_sibling].previous_sibling = dir;
   directories_[parent].first_child = dir;
   places_.insert(hash_of(dir), dir, [this](DirId other) { return hash_of(other); });
+  note_change(dir);
 }
 
 void WatchTable::detach(DirId dir) {
@@ -72,9 +118,12 @@ void WatchTable::unlink(DirId dir) {
 void WatchTable::remove(DirId dir) {
   unlink(dir);
   unbind(dir);
+  note_change(dir);
   const std::uint32_t generation = directories_[dir].generation + 1;
+  const bool changed = directories_[dir].changed;
   directories_[dir] = Directory{};
   directories_[dir].generation = generation;
+  directories_[dir].changed = changed;
   free_.push_back(dir);
   --count_;
 }

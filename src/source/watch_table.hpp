@@ -20,6 +20,7 @@ class WatchTable {
     std::string name;
     std::uint64_t inode = 0;
     std::uint64_t dev = 0;
+    Nanos btime = 0;
     DirId parent = kNoDir;  ///< kNoDir: the root, or detached
     DirId first_child = kNoDir;
     DirId next_sibling = kNoDir;
@@ -31,9 +32,35 @@ class WatchTable {
     std::uint32_t generation = 0;  ///< rises each time the number is given back
     bool alive = false;
     bool detached = false;  ///< on its way to another place: seen to leave, not yet seen to arrive
+    bool mounted = false;   ///< a volume is, or was last, mounted there
+    bool changed = false;   ///< see each_change()
   };
 
   WatchTable();
+
+  /// A directory as the journal keeps it.
+  struct Saved {
+    DirId dir = kNoDir;
+    DirId parent = kNoDir;
+    std::string name;
+    std::uint64_t inode = 0;
+    Nanos btime = 0;
+    bool mounted = false;
+  };
+  /// Of an empty table.
+  void restore(const std::vector<Saved>& saved);
+
+  /// From now on changes of place and identity are remembered.
+  void keep_changes() { keeps_changes_ = true; }
+  /// What has changed since forget_changes(); null: it is no more.
+  template <typename Each>
+  void each_change(Each each) const {
+    for (const DirId dir : changed_)
+      each(dir, directories_[dir].alive ? &directories_[dir] : nullptr);
+  }
+  void forget_changes();
+  bool has_changes() const { return !changed_.empty(); }
+  void set_identity(DirId dir, std::uint64_t inode, std::uint64_t dev, Nanos btime, bool mounted);
 
   DirId child(DirId parent, std::string_view name) const;
   DirId add(DirId parent, std::string_view name);
@@ -66,8 +93,11 @@ class WatchTable {
  private:
   std::uint64_t hash_of(DirId dir) const;
   void unlink(DirId dir);
+  void note_change(DirId dir);
 
   std::vector<Directory> directories_;
+  std::vector<DirId> changed_;
+  bool keeps_changes_ = false;
   std::vector<DirId> free_;
   NameIndex places_;
   std::unordered_map<int, DirId> by_wd_;

@@ -30,9 +30,15 @@ Watcher::~Watcher() {
   close_directory();
 }
 
+void Watcher::set_options(Options options) {
+  options_ = std::move(options);
+  rescan("reload", Origin::kRescan);
+}
+
 void Watcher::start(const Now& now) {
   now_ = now;
   next_poll_ = now_.mono + options_.poll_interval;
+  if (table_.at(kRootDir).mounted) root_.expect_mount();
   check_root();
 }
 
@@ -192,6 +198,7 @@ void Watcher::moved(DirId from_dir, std::string_view from_name, std::string_view
       drop(dir);
     } else {
       table_.attach(dir, to_dir, to_name);
+      was_at_.erase(dir);
       table_changed();
     }
   }
@@ -236,6 +243,11 @@ void Watcher::left(DirId dir, std::string_view name, bool is_directory) {
 void Watcher::check_root() {
   next_check_ = now_.mono + kRootCheck;
   const Root::Change change = root_.check();
+  if (change.shortage != 0) {
+    degraded("shortage", "",
+             describe("open", root_.path(), change.shortage) + ": " + advice(change.shortage));
+    return;
+  }
   if (!change.lost.empty()) lose(change.lost);
   if (change.found) {
     adopt();
@@ -245,13 +257,14 @@ void Watcher::check_root() {
 }
 
 void Watcher::adopt() {
-  table_.at(kRootDir).inode = root_.inode();
-  table_.at(kRootDir).dev = root_.dev();
-  if (std::exchange(lost_told_, false)) sink_.on_status("restored", {});
+  table_.set_identity(kRootDir, root_.inode(), root_.dev(), root_.btime(), root_.is_mount());
+  const bool was_lost = std::exchange(lost_told_, false);
+  if (was_lost) sink_.on_status("restored", {});
   if (scan_.number > 0) {
     rescan("restored", Origin::kRescan, false);
   } else {
-    begin_scan({"startup", Origin::kStartup, true});
+    // It came late: what is not there may be still to come.
+    begin_scan({"startup", Origin::kStartup, !was_lost});
   }
 }
 
@@ -302,7 +315,8 @@ void Watcher::check_mounts() {
 void Watcher::on_time() {
   if (now_.mono >= next_check_ || root_.doubtful()) check_root();
   for (std::size_t i = 0; i < limbo_.size();) {
-    if (limbo_[i].until > now_.mono) {
+    // A scan may still find it.
+    if (limbo_[i].until > now_.mono || scan_.phase != Scan::Phase::kIdle) {
       ++i;
       continue;
     }
@@ -334,7 +348,9 @@ void Watcher::end_turn(bool announced) {
 
 std::optional<Nanos> Watcher::deadline() const {
   Nanos first = root_.doubtful() ? now_.mono : next_check_;
-  for (const Limbo& limbo : limbo_) first = std::min(first, limbo.until);
+  if (scan_.phase == Scan::Phase::kIdle) {
+    for (const Limbo& limbo : limbo_) first = std::min(first, limbo.until);
+  }
   if (root_.attached()) {
     if (notifier_ == nullptr || !unwatched_.empty()) first = std::min(first, next_poll_);
     if (rescan_due_ && scan_.phase == Scan::Phase::kIdle) {
@@ -360,6 +376,11 @@ int Watcher::stat(DirId dir, std::string_view name, Stat& out) {
   if (dir >= table_.limit() || !table_.at(dir).alive) return EAGAIN;
   const int handle = open_directory(dir);
   return handle < 0 ? EAGAIN : -fs_.stat(handle, std::string(name), out);
+}
+
+int Watcher::stat_path(std::string_view path, Stat& out) {
+  const int root = root_.open();
+  return root < 0 ? EAGAIN : -fs_.stat(root, std::string(path), out);
 }
 
 Files::Writer Watcher::writer(DirId dir, std::string_view name, Stat& out) {

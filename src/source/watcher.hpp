@@ -33,6 +33,7 @@ class Watcher final : public Follower {
     std::uint32_t mask = 0;  ///< what processor and raw events need; the watcher adds its own
     bool raw = false;        ///< every record is wanted, also of files that have no name any more
     Nanos poll_interval = 0;
+    bool known = false;  ///< the tree was watched in an earlier life: most files are known
     /// Whether a directory (relative path) can hold anything of interest.
     std::function<bool(std::string_view)> enters;
   };
@@ -50,6 +51,12 @@ class Watcher final : public Follower {
   void on_bytes(std::span<const std::byte> bytes, std::uint64_t position);
   void on_time() override;
   bool slice(int units) override;
+  void hold_scans(bool on) override { scans_held_ = on; }
+  WatchTable& directories() override { return table_; }
+  bool is_ready() const override { return ready_told_; }
+  bool is_lost() const override { return lost_told_ || !root_.attached(); }
+  /// Other wishes for the same root; the next scan gives every directory the new mask.
+  void set_options(Options options);
   void end_turn(bool announced) override;
   void rescan(std::string_view reason, Origin origin, bool absence_counts = true) override;
 
@@ -64,6 +71,7 @@ class Watcher final : public Follower {
   // Files
   bool path(DirId dir, std::string_view name, std::string& out) override;
   int stat(DirId dir, std::string_view name, Stat& out) override;
+  int stat_path(std::string_view path, Stat& out) override;
   Writer writer(DirId dir, std::string_view name, Stat& out) override;
   bool queued_before_end_of(std::uint32_t turn, std::uint64_t position) const override;
   std::uint32_t turn() const override { return turn_; }
@@ -101,13 +109,21 @@ class Watcher final : public Follower {
     explicit operator bool() const { return listing != nullptr; }
   };
   struct Scan {
-    enum class Phase { kIdle, kArm, kList } phase = Phase::kIdle;
+    enum class Phase { kIdle, kArm, kList, kDrop } phase = Phase::kIdle;
     std::uint32_t number = 0;
     Origin origin = Origin::kStartup;
     std::string reason;
     bool absence_counts = true;
+    bool ready_first = true;  ///< first watch all directories, then list their files
     DirId cursor = 0;
     std::vector<Task> stack;
+    /// Directories that were not where they were known to be: dropped at the end, for until then
+    /// they may turn up elsewhere.
+    std::vector<Ref> missing;
+    std::map<DirId, std::string> moved;  ///< those that did, with the paths they had
+    /// inode -> number of the directories without a wd, sorted: what was known before the daemon
+    /// came. A directory is known again by inode and creation time.
+    std::vector<std::pair<std::uint64_t, DirId>> known;
     Nanos started = 0;
     std::int64_t files = 0;
   };
@@ -143,6 +159,13 @@ class Watcher final : public Follower {
   void set_watch(DirId dir, int wd);
   void not_there(DirId parent, const std::string& name, int error, const std::string& path);
   void drop(DirId top);
+  void miss(DirId dir);
+  void replace(DirId dir);
+  DirId known_directory(const Stat& stat, DirId there);
+  bool drop_missing(const Ref& missing);
+  void end_scan();
+  std::string last_path(DirId dir) const;
+  std::string former_path(DirId dir) const;
   void unwatch(DirId top);
   void detach(DirId dir);
   std::vector<DirId> subtree(DirId top) const;  ///< the deepest last
@@ -182,12 +205,14 @@ class Watcher final : public Follower {
   Nanos last_scan_end_ = 0;
   Nanos back_off_ = 0;
   std::uint32_t listings_ = 0;
+  bool scans_held_ = false;
   Lister scan_lister_;
   Lister fresh_lister_;
   std::deque<Task> fresh_;
   std::vector<Limbo> limbo_;
-  std::set<DirId> unwatched_;          ///< no wd: to be polled
-  std::set<std::string> lost_mounts_;  ///< relative paths of volumes that went away
+  std::map<DirId, std::string> was_at_;  ///< paths of what is detached
+  std::set<DirId> unwatched_;            ///< no wd: to be polled
+  std::set<std::string> lost_mounts_;    ///< relative paths of volumes that went away
   std::deque<std::pair<std::uint32_t, std::uint64_t>> turn_ends_;  ///< turn, queue position
   bool turn_noted_ = false;
   std::uint64_t handled_ = 0;  ///< bytes of records

@@ -75,8 +75,9 @@ bool Watcher::begin(Lister& lister, Task task, bool absence_counts) {
   int error = 0;
   lister.listing = fs_.list(lister.handle, error);
   if (!lister.listing) {
-    degraded("unreadable", lister.path,
+    degraded(is_shortage(error) ? "shortage" : "unreadable", lister.path,
              describe("open", join(root_.path(), lister.path), error) + ": " + advice(error));
+    if (is_shortage(error)) rescan("shortage", Origin::kRescan);
     close(lister);
     return false;
   }
@@ -196,7 +197,7 @@ void Watcher::finish(Lister& lister, bool scanning) {
       Stat stat;
       const int error = fs_.stat(root_.open(), path, stat);
       if (is_absence(-error)) {
-        if (open_directory(dir) >= 0) drop(child);
+        if (open_directory(dir) >= 0) miss(child);
       } else if (error == 0) {
         Task task;
         task.parent = ref(dir);
@@ -235,8 +236,10 @@ int Watcher::run_fresh(int units) {
   return units;
 }
 
+/// While scans are held directories are watched all the same: what happens in them must be seen.
 int Watcher::run_scan(int units) {
   while (units > 0 && scan_.phase != Scan::Phase::kIdle) {
+    if (scans_held_ && scan_.phase != Scan::Phase::kArm) break;
     if (scan_lister_) {
       const int before = units;
       units = advance(scan_lister_, units, true);
@@ -247,7 +250,7 @@ int Watcher::run_scan(int units) {
       if (!scan_.stack.empty()) {
         Task task = std::move(scan_.stack.back());
         scan_.stack.pop_back();
-        task.files = false;
+        task.files = !scan_.ready_first && !scans_held_;
         units -= kUnitsPerDirectory;
         begin(scan_lister_, std::move(task), scan_.absence_counts);
         continue;
@@ -263,11 +266,18 @@ int Watcher::run_scan(int units) {
       scan_.cursor = 0;
       continue;
     }
+    if (scan_.phase == Scan::Phase::kDrop) {
+      units -= kUnitsPerDirectory;
+      if (scan_.missing.empty()) {
+        end_scan();
+      } else if (drop_missing(scan_.missing.back())) {
+        scan_.missing.pop_back();
+      }
+      continue;
+    }
     if (scan_.cursor >= table_.limit()) {
-      scan_.phase = Scan::Phase::kIdle;
-      if (scan_.origin != Origin::kPoll) last_scan_end_ = now_.mono;
-      sink_.on_scanned(scan_.origin, scan_.reason, now_.mono - scan_.started);
-      break;
+      scan_.phase = Scan::Phase::kDrop;
+      continue;
     }
     const DirId dir = scan_.cursor++;
     const auto& self = table_.at(dir);
@@ -279,11 +289,48 @@ int Watcher::run_scan(int units) {
     task.self = ref(dir);
     task.origin = scan_.origin;
     task.arm = false;
+    task.from = former_path(dir);
     task.subdirectories = false;
     units -= kUnitsPerDirectory;
     begin(scan_lister_, std::move(task), scan_.absence_counts);
   }
   return units;
+}
+
+/// One directory that is not there any more, from the leaves up. True: there is no more to do.
+bool Watcher::drop_missing(const Ref& missing) {
+  // Those that turned up elsewhere were armed there.
+  if (!is_valid(missing) || table_.at(missing.dir).armed == scan_.number) return true;
+  Stat stat;
+  const int error = fs_.stat(root_.open(), last_path(missing.dir), stat);
+  const bool directory = error == 0 && (stat.mode & 0170000U) == 0040000U;
+  if (!is_absence(-error) && (error != 0 || directory)) return true;
+  DirId leaf = missing.dir;
+  while (table_.at(leaf).first_child != kNoDir) leaf = table_.at(leaf).first_child;
+  const bool last = leaf == missing.dir;
+  drop(leaf);
+  return last;
+}
+
+void Watcher::end_scan() {
+  RawEvent event;
+  event.kind = RawEvent::Kind::kScanned;
+  event.origin = scan_.origin;
+  event.rebuilt = scan_.absence_counts;
+  sink_.on_raw(event);
+  for (const Limbo& limbo : std::exchange(limbo_, {})) {
+    if (!is_valid(limbo.self) || !table_.at(limbo.self.dir).detached) continue;
+    if (limbo.until > now_.mono) {
+      limbo_.push_back(limbo);
+    } else {
+      drop(limbo.self.dir);
+    }
+  }
+  scan_.known = {};
+  scan_.moved.clear();
+  scan_.phase = Scan::Phase::kIdle;
+  if (scan_.origin != Origin::kPoll) last_scan_end_ = now_.mono;
+  sink_.on_scanned(scan_.origin, scan_.reason, now_.mono - scan_.started);
 }
 
 bool Watcher::slice(int units) {
@@ -327,10 +374,21 @@ void Watcher::begin_scan(Due due) {
   scan_.origin = due.origin;
   scan_.reason = std::move(due.reason);
   scan_.absence_counts = due.absence_counts;
+  // Where nothing is known of the files each of them will be looked at, which takes long; until
+  // then every directory shall be watched. Otherwise listing once is enough.
+  scan_.ready_first = due.origin == Origin::kStartup && !options_.known;
   scan_.phase = Scan::Phase::kArm;
   scan_.started = now_.mono;
   scan_.files = 0;
   scan_.stack.clear();
+  scan_.missing.clear();
+  scan_.moved.clear();
+  scan_.known.clear();
+  for (DirId dir = 0; dir < table_.limit(); ++dir) {
+    const auto& self = table_.at(dir);
+    if (self.alive && self.wd < 0 && self.inode != 0) scan_.known.emplace_back(self.inode, dir);
+  }
+  std::sort(scan_.known.begin(), scan_.known.end());
   Task task;
   task.self = ref(kRootDir);
   task.origin = due.origin;

@@ -174,14 +174,19 @@ class Daemon:
         self.name = name
         self.binary = binary
         self.endpoint = f"ipc://{self.workdir}/{name}.sock"
+        self.fetch_endpoint = f"ipc://{self.workdir}/{name}-fetch.sock"
+        self.journal = self.workdir / f"{name}-journal.db"
         self.config = self.workdir / f"{name}.toml"
         self.log = self.workdir / f"{name}.log"
         self.environment = {**os.environ, **(environment or {})}
         self.process = None
         self.collector = None
         self._sentinels = 0
+        self._before = 0
         sections = {
             "publish": {"endpoint": self.endpoint, "heartbeat": "200ms"},
+            "fetch": {"endpoint": self.fetch_endpoint},
+            "journal": {"path": self.journal},
             "log": {"level": "debug"},
             **sections,
         }
@@ -195,6 +200,9 @@ class Daemon:
         self.config.write_text(text)
 
     def start(self, wrapper=(), ready=True):
+        # Positions of this run are above this one.
+        seen = max((int(m.event["sequence"]) for m in self._heard()), default=0)
+        self._before = max(self._before, seen, int(time.time()) << 20)
         self.listen_anew()
         self.process = subprocess.Popen(
             [*wrapper, str(self.binary), "run", "-c", str(self.config)],
@@ -206,6 +214,9 @@ class Daemon:
         if ready:
             self.wait_ready()
         return self
+
+    def _heard(self):
+        return list(self.collector.messages) if self.collector else []
 
     def listen_anew(self):
         """A new subscriber, which has heard nothing yet."""
@@ -224,10 +235,11 @@ class Daemon:
         wait_for(ready, timeout, "watch.ready")
 
     def told(self):
-        """Topics of which at least one event was published, also before we were connected."""
+        """Topics of which this run published at least one event, also before we were connected."""
         topics = {m.topic for m in list(self.collector.messages)}
         if self.collector.heartbeats:
-            topics |= set(self.collector.heartbeats[-1]["last"])
+            last = self.collector.heartbeats[-1]["last"]
+            topics |= {topic for topic, position in last.items() if int(position) > self._before}
         return topics
 
     def sentinel(self, watch=None, timeout=10):

@@ -389,7 +389,8 @@ def test_every_shipped_configuration_is_valid(workdir):
 
 
 def test_help_and_version():
-    for words in (["--help"], ["run", "--help"], ["watch", "--help"], ["sub", "--help"]):
+    commands = ("run", "watch", "sub", "consume", "consumers", "forget", "seek", "failed", "retry")
+    for words in (["--help"], *([command, "--help"] for command in (*commands, "status", "check"))):
         done = subprocess.run([BINARY, *words], stdout=subprocess.PIPE, timeout=10 * PATIENCE)
         assert done.returncode == 0
         assert b"inotifier" in done.stdout
@@ -398,7 +399,28 @@ def test_help_and_version():
     assert re.search(rb"\d+\.\d+\.\d+", done.stdout)
 
 
-@pytest.mark.parametrize("words", [[], ["no-such-verb"], ["run", "--no-such-option"]])
+@pytest.mark.parametrize(
+    "words",
+    [
+        [],
+        ["no-such-verb"],
+        ["run", "--no-such-option"],
+        ["consume"],
+        ["consume", "c", "--"],
+        ["consume", "c", "--start", "middle"],
+        ["consume", "c", "--lease", "1ms"],
+        ["consume", "c", "--job-timeout", "long"],
+        ["consume", "c", "--json", "-0"],
+        ["consume", "c", "--", "no-such-command"],
+        ["consumers", "--", "true"],
+        ["forget"],
+        ["seek", "c"],
+        ["seek", "c", "yesterday"],
+        ["retry", "c", "x"],
+        ["failed", "c", "--format", "{pth}"],
+        ["sub", "--since", "yesterday"],
+    ],
+)
 def test_usage_errors(words):
     done = subprocess.run(
         [BINARY, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=10 * PATIENCE

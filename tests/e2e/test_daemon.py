@@ -276,6 +276,8 @@ def test_watches_from_the_environment(workdir, processes):
         "INOTIFIER_WATCH": f"{workdir}/in:{workdir}/out",
         "INOTIFIER_PUBLISH_ENDPOINT": endpoint,
         "INOTIFIER_PUBLISH_HEARTBEAT": "200ms",
+        "INOTIFIER_FETCH_ENDPOINT": f"ipc://{workdir}/env-fetch.sock",
+        "INOTIFIER_JOURNAL_PATH": f"{workdir}/env.db",
         "INOTIFIER_CONFIG": "/dev/null",
     }
     collector = Collector(endpoint)
@@ -307,6 +309,9 @@ def test_ready_daemon_of_another_working_directory(workdir, processes):
                 **os.environ,
                 "INOTIFIER_PUBLISH_ENDPOINT": endpoint,
                 "INOTIFIER_PUBLISH_HEARTBEAT": "200ms",
+                "INOTIFIER_FETCH_ENDPOINT": f"ipc://{workdir}/arg-fetch.sock",
+                "INOTIFIER_JOURNAL_PATH": f"{workdir}/arg.db",
+                "INOTIFIER_CONFIG": "/dev/null",
             },
         )
         wait_for(lambda: collector.heartbeats, what="a heartbeat")

@@ -1,10 +1,12 @@
 """More happens than the kernel's queue holds."""
 
+import collections
 import os
 import signal
 
 import pytest
 
+from durable import Consumer
 from harness import assert_final, wait_for, write
 
 
@@ -103,3 +105,24 @@ def test_converges_under_load(workdir, daemons, stop_and_go):
     daemon.sentinel(timeout=30)
     assert len(daemon.announced()) == 27000
     assert set(daemon.announced().values()) == {1}
+
+
+def test_sixty_thousand_files_while_stopped(workdir, daemons, stop_and_go):
+    """Three queues' worth, as a durable consumer is told of it."""
+    daemon = daemons(workdir)
+    watched_directory(daemon)
+    consumer = Consumer(daemon)
+    consumer.drain()
+    stop_and_go(daemon)
+    write("bulk", 60000, 1, workdir / "in", "--bytes", 10)
+    daemon.signal(signal.SIGCONT)
+    consumer.events = []
+    consumer.wait_for_paths(60000, timeout=90)
+    daemon.sentinel()
+    consumer.drain()
+    told = collections.Counter(consumer.paths())
+    del told[next(path for path in told if b"/sentinel-" in path)]
+    assert len(told) == 60000
+    assert set(told.values()) == {1}
+    assert not consumer.lost
+    assert "overflow" in rescans(daemon)

@@ -132,7 +132,9 @@ int FakeFs::resize(int handle, std::int64_t size) {
 int FakeFs::touch(int handle) {
   File* file = file_of(handle);
   if (file == nullptr) return -EBADF;
-  stamp_data(*file->dentry->inode);
+  FakeInode& inode = *file->dentry->inode;
+  stamp_data(inode);
+  inode.atime = inode.mtime;  // utimensat(2) with no times sets all three to the same moment
   notify_both(*file->dentry, IN_ATTRIB);
   return 0;
 }
@@ -298,7 +300,7 @@ int FakeFs::set_times(const std::string& path, std::int64_t seconds) {
   const DentryPtr dentry = existing(path, error);
   if (dentry == nullptr) return error;
   dentry->inode->ctime = stamp(*dentry->inode);
-  dentry->inode->mtime = seconds * 1'000'000'000;
+  dentry->inode->mtime = dentry->inode->atime = seconds * 1'000'000'000;
   notify_both(*dentry, IN_ATTRIB);
   return 0;
 }

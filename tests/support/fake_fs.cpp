@@ -82,7 +82,7 @@ FakeFs::InodePtr FakeFs::make_inode(FakeInode::Kind kind, std::uint64_t dev) {
     free.erase(free.begin());
   }
   inode->mode = kind == FakeInode::Kind::kDirectory ? 0755 : 0644;
-  inode->btime = inode->mtime = inode->ctime = stamp_clock();
+  inode->btime = inode->atime = inode->mtime = inode->ctime = stamp_clock();
   return inode;
 }
 
@@ -252,6 +252,7 @@ void FakeFs::fill(const FakeInode& inode, Stat& out) const {
   out.dev = inode.dev;
   out.size = inode.size;
   out.mtime = inode.mtime;
+  out.atime = inode.atime;
   out.ctime = inode.ctime;
   out.btime = inode.btime;
   out.uid = inode.uid;
@@ -331,7 +332,7 @@ Files::Writer FakeFs::writer(int handle, const std::string& relative, bool /*exp
 
 FsTraits FakeFs::traits(int /*handle*/) { return options_.traits; }
 
-std::string FakeFs::mounts_below(const std::string& path) {
+std::optional<std::string> FakeFs::mounts_below(const std::string& path) {
   std::string lines;
   for (const auto& [point, dentry] : mounts_) {
     if (point != path && !point.starts_with(path + '/')) continue;

@@ -47,6 +47,7 @@ struct FakeInode {
   std::uint64_t dev = 0;
   std::int64_t size = 0;
   Nanos mtime = 0;
+  Nanos atime = 0;
   Nanos ctime = 0;
   Nanos btime = 0;
   std::uint32_t mode = 0;
@@ -99,7 +100,7 @@ class FakeFs final : public Fs, public Disk {
   FsTraits traits(int handle) override;
   Nanos wall_clock() override { return now_.wall; }
   Nanos stamp_clock() override { return now_.wall - now_.wall % options_.tick; }
-  std::string mounts_below(const std::string& path) override;
+  std::optional<std::string> mounts_below(const std::string& path) override;
 
   // Disk; paths are absolute
   int make_directory(const std::string& path) override;

@@ -60,12 +60,7 @@ std::vector<FakeWorld::Settings> FakeWorld::variants(
 }
 
 FakeWorld::FakeWorld(const Settings& settings, const std::map<std::string, std::string>& options)
-    : settings_(settings),
-      fs_(fs_options(settings, options)),
-      journal_("test", kWallStart),
-      pipeline_(fs_, journal_, [this](std::string_view, std::string_view body) {
-        events_.push_back(decode(body));
-      }) {
+    : settings_(settings), fs_(fs_options(settings, options)) {
   set_time(kMonoStart);
   fs_.make_directory(root_);
   fs_.make_directory("/out");
@@ -85,18 +80,33 @@ void FakeWorld::set_time(Nanos mono) {
 }
 
 void FakeWorld::start(const std::vector<WatchConfig>& watches) {
+  JournalOptions options;
+  options.daemon_name = "test";
+  if (kept_) options.path = kept_->path();
+  journal_ = std::make_unique<Journal>(options, now_.wall);
+  pipeline_ = std::make_unique<Pipeline>(
+      fs_, *journal_,
+      [this](std::string_view, std::string_view body) { events_.push_back(decode(body)); });
   for (const WatchConfig& watch : watches) {
     std::unique_ptr<FakeNotifier> notifier;
     if (watch.backend != WatchConfig::Backend::kPoll) {
       notifier = std::make_unique<FakeNotifier>(fs_, IN_ONLYDIR | IN_EXCL_UNLINK);
     }
-    pipeline_.add_watch(watch, notifier.get());
+    pipeline_->add_watch(watch, notifier.get());
     notifiers_.push_back(std::move(notifier));
   }
   overflowing_.resize(watches.size());
   running_ = true;
-  started_ = now_.mono;
+  if (started_ == 0) started_ = now_.mono;
   pump();
+}
+
+void FakeWorld::kill() {
+  running_ = held_ = false;
+  pipeline_.reset();
+  notifiers_.clear();
+  overflowing_.clear();
+  journal_.reset();
 }
 
 bool FakeWorld::is_pending() const {
@@ -115,7 +125,7 @@ bool FakeWorld::turn() {
     buffers.push_back(notifiers_[i]->read(settings_.step == Step::kSingle ? 1 : SIZE_MAX));
     inputs.push_back({i, position, buffers.back()});
   }
-  return pipeline_.step(now_, inputs);
+  return pipeline_->step(now_, inputs);
 }
 
 void FakeWorld::turns(std::int64_t count) {
@@ -124,7 +134,7 @@ void FakeWorld::turns(std::int64_t count) {
 
 void FakeWorld::feed(std::span<const std::byte> bytes) {
   const Input input{0, notifiers_.front()->position(), bytes};
-  pipeline_.step(now_, {&input, 1});
+  pipeline_->step(now_, {&input, 1});
   pump();
 }
 
@@ -133,7 +143,7 @@ void FakeWorld::pump() {
   if (!running_ || held_) return;
   for (int count = 0; count < kMostTurns; ++count) {
     const bool more = turn();
-    const auto due = pipeline_.deadline();
+    const auto due = pipeline_->deadline();
     if (!more && !is_pending() && !(due && *due <= now_.mono)) return;
   }
   throw std::runtime_error("the pipeline does not come to rest");
@@ -142,7 +152,7 @@ void FakeWorld::pump() {
 void FakeWorld::run_until(Nanos mono) {
   pump();
   while (running_ && !held_) {
-    const auto due = pipeline_.deadline();
+    const auto due = pipeline_->deadline();
     if (!due || *due > mono) break;
     set_time(std::max(*due, now_.mono));
     pump();
@@ -173,7 +183,7 @@ void FakeWorld::take(std::vector<Event>& events) {
 }
 
 void FakeWorld::rescan() {
-  pipeline_.rescan_all();
+  pipeline_->rescan_all();
   pump();
 }
 

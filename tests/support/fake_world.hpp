@@ -10,6 +10,7 @@
 #include "daemon/pipeline.hpp"
 #include "journal/journal.hpp"
 #include "support/fake_fs.hpp"
+#include "support/kept_journal.hpp"
 #include "support/script.hpp"
 #include "support/world.hpp"
 
@@ -38,6 +39,10 @@ class FakeWorld final : public World {
   void after_command() override;
   void await(const std::function<bool()>& enough) override;
   void finish() override;
+  void keep_journal() override { kept_ = std::make_unique<KeptJournal>(); }
+  void kill() override;
+  void save() override { kept_->save(); }
+  void rewind() override { kept_->rewind(); }
   void take(std::vector<Event>& events) override;
   void rescan() override;
   void overflow(std::size_t watch, bool begin) override;
@@ -69,8 +74,9 @@ class FakeWorld final : public World {
   std::vector<Event> events_;
   Now now_;
   Nanos started_ = 0;
-  Journal journal_;
-  Pipeline pipeline_;
+  std::unique_ptr<KeptJournal> kept_;  ///< of a script that kills
+  std::unique_ptr<Journal> journal_;
+  std::unique_ptr<Pipeline> pipeline_;
   std::vector<std::unique_ptr<FakeNotifier>> notifiers_;
   std::vector<bool> overflowing_;
   bool running_ = false;

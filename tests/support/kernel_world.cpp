@@ -38,11 +38,12 @@ KernelWorld::KernelWorld(const std::string& place)
 }
 
 void KernelWorld::start(const std::vector<WatchConfig>& watches) {
+  roots_.clear();
   for (const WatchConfig& watch : watches) roots_.push_back(watch.path);
-  pipeline_ = std::make_unique<LivePipeline>(watches);
+  pipeline_ = std::make_unique<LivePipeline>(watches, kept_ ? kept_->path() : "");
   const Nanos deadline = read_clocks().mono + kPatience;
   std::set<std::string> begun;
-  for (std::size_t seen = 0; begun.size() < watches.size();) {
+  for (std::size_t seen = events_.size(); begun.size() < watches.size();) {
     if (read_clocks().mono > deadline) throw std::runtime_error("the watches are not ready");
     pipeline_->take(events_);
     for (; seen < events_.size(); ++seen) {
@@ -51,7 +52,19 @@ void KernelWorld::start(const std::vector<WatchConfig>& watches) {
     }
     std::this_thread::sleep_for(std::chrono::microseconds(200));
   }
-  started_ = read_clocks().mono;
+  if (started_ == 0) started_ = read_clocks().mono;
+}
+
+void KernelWorld::kill() {
+  pipeline_->take(events_);
+  pipeline_.reset();
+  held_ = false;
+}
+
+void KernelWorld::save() {
+  pipeline_->hold(true);
+  kept_->save();
+  pipeline_->hold(false);
 }
 
 void KernelWorld::at(Nanos time) {

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "support/kept_journal.hpp"
 #include "support/live_pipeline.hpp"
 #include "support/sandbox.hpp"
 #include "support/world.hpp"
@@ -25,6 +26,10 @@ class KernelWorld final : public World {
   void after_command() override {}
   void await(const std::function<bool()>& enough) override;
   void finish() override;
+  void keep_journal() override { kept_ = std::make_unique<KeptJournal>(); }
+  void kill() override;
+  void save() override;
+  void rewind() override { kept_->rewind(); }
   void take(std::vector<Event>& events) override;
   void rescan() override { pipeline_->rescan(); }
   void overflow(std::size_t watch, bool begin) override;
@@ -40,6 +45,7 @@ class KernelWorld final : public World {
   std::string root_;
   RealDisk disk_;
   std::vector<std::string> roots_;
+  std::unique_ptr<KeptJournal> kept_;  ///< of a script that kills
   std::unique_ptr<LivePipeline> pipeline_;
   std::vector<Event> events_;  ///< seen while waiting for the start
   Nanos started_ = 0;

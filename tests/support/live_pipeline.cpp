@@ -13,10 +13,20 @@
 #include "inotifier/wire.hpp"
 
 namespace inotifier::testing {
+namespace {
 
-LivePipeline::LivePipeline(const std::vector<WatchConfig>& watches)
+JournalOptions options_of(const std::string& path) {
+  JournalOptions options;
+  options.path = path;
+  options.daemon_name = "test";
+  return options;
+}
+
+}  // namespace
+
+LivePipeline::LivePipeline(const std::vector<WatchConfig>& watches, const std::string& journal)
     : wake_(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)),
-      journal_("test", read_clocks().wall),
+      journal_(options_of(journal), read_clocks().wall),
       pipeline_(fs_, journal_,
                 [this](std::string_view, std::string_view body) {
                   Event event = decode(body);

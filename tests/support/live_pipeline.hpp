@@ -23,7 +23,7 @@ class LivePipeline {
   /// Small, so that a held pipeline soon leaves the records to the kernel's queue.
   static constexpr std::size_t kMailboxBytes = 64U << 10U;
 
-  explicit LivePipeline(const std::vector<WatchConfig>& watches);
+  explicit LivePipeline(const std::vector<WatchConfig>& watches, const std::string& journal);
   ~LivePipeline();
   LivePipeline(const LivePipeline&) = delete;
   LivePipeline& operator=(const LivePipeline&) = delete;

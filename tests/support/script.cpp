@@ -59,11 +59,11 @@ std::vector<std::string> split_list(const std::string& text) {
 
 const std::set<std::string>& verbs() {
   static const std::set<std::string> kVerbs{
-      "mkdir",   "rmdir",  "write",    "touch",  "open",     "put",      "resize",
-      "stamp",   "close",  "mmap",     "munmap", "rename",   "exchange", "link",
-      "linkat",  "unlink", "truncate", "utimes", "chmod",    "chown",    "setxattr",
-      "symlink", "mkfifo", "mknod",    "fill",   "at",       "start",    "wait",
-      "expect",  "ignore", "discard",  "rescan", "overflow", "hold",     "release"};
+      "mkdir",    "rmdir",  "write",   "touch",  "open",     "put",     "resize",  "stamp",
+      "close",    "mmap",   "munmap",  "rename", "exchange", "link",    "linkat",  "unlink",
+      "truncate", "utimes", "chmod",   "chown",  "setxattr", "symlink", "mkfifo",  "mknod",
+      "fill",     "at",     "start",   "wait",   "expect",   "ignore",  "discard", "rescan",
+      "overflow", "hold",   "release", "kill",   "save",     "rewind"};
   return kVerbs;
 }
 

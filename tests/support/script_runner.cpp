@@ -80,7 +80,18 @@ class Runner {
       watches.push_back(watch_config(line));
       watches.back().path = absolute(watches.back().path);
     }
+    const bool kills = std::any_of(script_.commands.begin(), script_.commands.end(),
+                                   [](const Command& one) { return one.verb == "kill"; });
+    if (kills && !restarted_) world_.keep_journal();
     world_.start(watches);
+  }
+
+  void kill() {
+    sample();
+    world_.kill();
+    sample();
+    started_ = false;
+    restarted_ = true;
   }
 
   std::size_t watch(std::size_t at) const {
@@ -96,6 +107,9 @@ class Runner {
   void execute(const Command& command) {
     static const std::map<std::string, std::function<void(Runner&)>> kWorld{
         {"start", [](Runner& r) { r.start(); }},
+        {"kill", [](Runner& r) { r.kill(); }},
+        {"save", [](Runner& r) { r.world_.save(); }},
+        {"rewind", [](Runner& r) { r.world_.rewind(); }},
         {"at",
          [](Runner& r) {
            r.start();
@@ -103,7 +117,7 @@ class Runner {
          }},
         {"wait",
          [](Runner& r) {
-           if (r.started_) throw std::runtime_error("wait is for the time before the start");
+           if (r.started_) throw std::runtime_error("wait is for the time before a start");
            r.world_.wait(parse_duration(r.word(0)));
          }},
         {"ignore",
@@ -397,6 +411,7 @@ class Runner {
   World& world_;
   const Command* command_ = nullptr;
   bool started_ = false;
+  bool restarted_ = false;
   std::map<std::string, int> handles_;
   std::set<std::string> ignored_;
   Bindings bindings_;

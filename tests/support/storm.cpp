@@ -26,6 +26,8 @@ class Storm {
   std::string run() {
     WatchConfig config = watch_config(parse_command("watch path=."));
     config.path = world_.root();
+    config_ = config;
+    if (options_.kills) world_.keep_journal();
     for (int i = 0; i < 5; ++i) operate();
     world_.start({config});
     root_ = world_.fs().open_root(world_.root());
@@ -36,6 +38,7 @@ class Storm {
       if (pick(4) == 0) pass(kPauses[pick(kPauses.size())]);
     }
     if (overflowing_) overflow(false);
+    if (!running_) start();
     for (const int handle : open_) world_.disk().close_file(handle);
     log_ += "  close all\n";
     world_.after_command();
@@ -89,7 +92,7 @@ class Storm {
     const std::string two = file();
     const std::string from = directory();
     const std::string to = directory();
-    switch (pick(options_.overflows ? 20 : 18)) {
+    switch (pick(options_.kills ? 22 : options_.overflows ? 20 : 18)) {
       case 0:
       case 1:
       case 2:
@@ -153,15 +156,33 @@ class Storm {
         return note("rmdir " + from, disk.remove_directory(absolute(from)));
       case 18:
         return overflow(!overflowing_);
+      case 19:
+        if (root_ < 0) return;
+        if (running_) world_.rescan();
+        return note("rescan", 0);
       default:
         if (root_ < 0) return;
-        world_.rescan();
-        return note("rescan", 0);
+        return running_ ? kill() : start();
     }
   }
 
+  void kill() {
+    listen();
+    log_ += "  kill\n";
+    running_ = overflowing_ = false;
+    world_.kill();
+    listen();
+  }
+
+  void start() {
+    log_ += "  start\n";
+    running_ = true;
+    world_.start({config_});
+    listen();
+  }
+
   void overflow(bool begin) {
-    if (root_ < 0) return;
+    if (root_ < 0 || !running_) return;
     overflowing_ = begin;
     log_ += begin ? "  overflow begin\n" : "  overflow end\n";
     world_.overflow(0, begin);
@@ -235,6 +256,8 @@ class Storm {
   int root_ = -1;
   std::vector<int> open_;
   bool overflowing_ = false;
+  bool running_ = true;
+  WatchConfig config_;
   std::map<std::string, Event> last_;
   std::set<std::string> ids_;
   std::size_t told_ = 0;

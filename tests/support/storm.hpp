@@ -15,6 +15,7 @@ struct StormOptions {
   int operations = 60;
   bool overflows = true;  ///< and rescans
   bool directories = true;
+  bool kills = false;  ///< besides: the daemon is killed and started again
 };
 
 /// "" if all holds, otherwise what does not and the operations that led there.

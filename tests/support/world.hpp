@@ -24,7 +24,16 @@ class World {
   virtual const std::string& root() const = 0;
   /// `watches` have absolute paths. Returns when every directory is watched.
   virtual void start(const std::vector<WatchConfig>& watches) = 0;
-  /// Lets time pass until so long after the start.
+  /// Before the start: there will be a kill(), so the journal is kept.
+  virtual void keep_journal() = 0;
+  /// The daemon is killed: what it had in memory, and what was in its queues, is gone. start()
+  /// begins another one with the same journal.
+  virtual void kill() = 0;
+  /// Remembers the journal as it is; rewind(), between kill() and start(), goes back to that (what
+  /// a power cut does).
+  virtual void save() = 0;
+  virtual void rewind() = 0;
+  /// Lets time pass until so long after the (first) start.
   virtual void at(Nanos time) = 0;
   /// Lets time pass before the start.
   virtual void wait(Nanos time) = 0;

@@ -9,6 +9,7 @@
 #include <fstream>
 #include <string>
 
+#include "base/curve_keys.hpp"
 #include "cli/findings.hpp"
 #include "source/real_fs.hpp"
 
@@ -17,8 +18,14 @@ using inotifier::Files;
 using inotifier::Finding;
 using inotifier::Findings;
 using inotifier::InotifyLimits;
+using inotifier::JournalPlace;
 using inotifier::judge;
+using inotifier::judge_security;
+using inotifier::look_at_journal;
+using inotifier::make_curve_keys;
+using inotifier::public_file_text;
 using inotifier::RealFs;
+using inotifier::secret_file_text;
 using inotifier::Survey;
 using inotifier::survey;
 using inotifier::WatchConfig;
@@ -267,6 +274,105 @@ TEST_SUITE("check") {
     CHECK(findings[0].text.find("inner lies within outer") != std::string::npos);
     config.watches[0].recursive = false;
     CHECK(judge(config).empty());
+  }
+
+  TEST_CASE("a watch that had another name is told, and endpoints of fetch are looked at") {
+    Config config;
+    config.watches = {watch_of("/srv/a")};
+    config.watches[0].previous_name = "old";
+    config.fetch.endpoints = {"ipc:///proc/nowhere/fetch"};
+    const auto findings = judge(config);
+    CHECK(find(findings, "in takes over what the journal knows of old").level == kNote);
+    if (::geteuid() != 0) {
+      CHECK(find(findings, "ipc:///proc/nowhere/fetch cannot be made").level == kWarning);
+    }
+  }
+
+  TEST_CASE("a journal is looked at where it would be made") {
+    const Directory directory;
+    RealFs fs;
+    auto place = look_at_journal(directory.path() + "/a/b/journal.db", fs);
+    CHECK(place.directory == directory.path());
+    CHECK(place.error == 0);
+    CHECK_FALSE(place.remote);
+    CHECK_FALSE(place.is_there);
+    CHECK(place.free > 0);
+    CHECK_FALSE(place.type.empty());
+    directory.write("j.db", "1234");
+    directory.write("j.db-wal", "12");
+    place = look_at_journal(directory.path() + "/j.db", fs);
+    CHECK(place.is_there);
+    CHECK(place.used == 6);
+    if (::geteuid() == 0) {
+      MESSAGE("skipped: root can write everywhere");
+      return;
+    }
+    REQUIRE(::chmod(directory.path().c_str(), 0500) == 0);
+    place = look_at_journal(directory.path() + "/new.db", fs);
+    ::chmod(directory.path().c_str(), 0700);
+    CHECK(place.error == EACCES);
+  }
+
+  TEST_CASE("a journal that cannot work is an error, one without room a warning") {
+    Config::Journal journal;
+    journal.path = "/j/journal.db";
+    JournalPlace place;
+    place.directory = "/j";
+    place.type = "ext4";
+    place.free = journal.retain_size;
+    CHECK_FALSE(has_level(judge(journal, place), kWarning));
+    place.free = journal.retain_size - 1;
+    CHECK(find(judge(journal, place), "lower retain_size").level == kWarning);
+    place.used = 1;  // what it has already needs no room
+    place.is_there = true;
+    CHECK_FALSE(has_level(judge(journal, place), kWarning));
+    place.error = EACCES;
+    CHECK(find(judge(journal, place), "cannot be written").level == kError);
+    place.remote = true;
+    const auto findings = judge(journal, place);
+    REQUIRE(findings.size() == 1);
+    CHECK(findings[0].level == kError);
+    CHECK(findings[0].text.find("network or FUSE file system") != std::string::npos);
+  }
+
+  TEST_CASE("keys and who can connect") {
+    Config config;
+    config.publish.endpoints = {"ipc:///x/publish"};
+    CHECK(find(judge_security(config), "only the daemon's user and group").level == kOk);
+    config.fetch.endpoints = {"tcp://127.0.0.1:5"};
+    CHECK(find(judge_security(config), "every user of this machine").level == kNote);
+    config.security.insecure = true;
+    CHECK(find(judge_security(config), "insecure = true is not needed").level == kNote);
+    config.fetch.endpoints = {"tcp://*:5"};
+    CHECK(find(judge_security(config), "everybody who reaches it").level == kWarning);
+    config.security.group = "no-such-group";
+    CHECK(find(judge_security(config), "groupadd").level == kError);
+
+    const Directory directory;
+    std::filesystem::create_directory(directory.path() + "/clients");
+    const auto keys = make_curve_keys();
+    config.security = {};
+    config.security.server_key = directory.path() + "/server.key_secret";
+    config.security.clients = directory.path() + "/clients";
+    CHECK(find(judge_security(config), "server_key: open").level == kError);
+    directory.write("server.key_secret", secret_file_text(keys));
+    CHECK(find(judge_security(config), "chmod 600").level == kError);
+    ::chmod(config.security.server_key.c_str(), 0600);
+    CHECK(find(judge_security(config), keys.public_key).level == kOk);
+    CHECK(find(judge_security(config), "holds no client's key").level == kWarning);
+    directory.write("clients/a.key", public_file_text(make_curve_keys()));
+    CHECK(find(judge_security(config), "1 client may connect over tcp, 0 of them").level == kOk);
+    CHECK_FALSE(has_level(judge_security(config), kWarning));
+    directory.write("clients/b.key", "nonsense");
+    CHECK(find(judge_security(config), "b.key has no line public-key").level == kWarning);
+    directory.write("clients/c.key", secret_file_text(make_curve_keys()));
+    CHECK(find(judge_security(config), "c.key holds a secret key").level == kWarning);
+    directory.write("clients/d.key_secret", "x");
+    CHECK(find(judge_security(config), "d.key_secret holds a secret key").level == kWarning);
+    config.fetch.endpoints.clear();
+    CHECK(find(judge_security(config), "ipc needs none").level == kNote);
+    config.security.clients += "/nowhere";
+    CHECK(find(judge_security(config), "No such file").level == kError);
   }
 
   TEST_CASE("numbers are grouped by thousands") {

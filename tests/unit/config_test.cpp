@@ -20,6 +20,7 @@ using inotifier::LoadOptions;
 using inotifier::parse_config;
 using inotifier::parse_duration;
 using inotifier::parse_size;
+using inotifier::size_text;
 using inotifier::to_toml;
 using inotifier::WatchConfig;
 
@@ -147,6 +148,17 @@ TEST_SUITE("config") {
     }
   }
 
+  TEST_CASE("a size's text is read back to the same") {
+    CHECK(size_text(0) == "0");
+    CHECK(size_text(1500) == "1500");
+    CHECK(size_text(64 << 10) == "64KiB");
+    CHECK(size_text(std::int64_t{2} << 30) == "2GiB");
+    CHECK(size_text(std::int64_t{3} << 40) == "3TiB");
+    for (const std::int64_t bytes : {std::int64_t{1}, std::int64_t{1025}, std::int64_t{1} << 53}) {
+      CHECK(parse_size(size_text(bytes)) == bytes);
+    }
+  }
+
   TEST_CASE("an empty file is the defaults, without watches") {
     const auto config = parsed("");
     CHECK(config.watches.empty());
@@ -155,8 +167,32 @@ TEST_SUITE("config") {
     CHECK(config.publish.heartbeat == 10 * kSecond);
     REQUIRE(config.publish.endpoints.size() == 1);
     CHECK(config.publish.endpoints[0].starts_with("ipc:///"));
+    REQUIRE(config.fetch.endpoints.size() == 1);
+    CHECK(config.fetch.endpoints[0].ends_with("/fetch"));
+    CHECK_FALSE(config.daemon_name_given);
+    CHECK(config.journal.path.ends_with("/journal.db"));
+    CHECK(config.journal.retain == 7 * 86'400 * kSecond);
+    CHECK(config.journal.retain_size == std::int64_t{2} << 30);
+    CHECK(config.journal.durability == Config::Journal::Durability::kProcess);
+    CHECK(config.journal.consumer_expiry == 30 * 86'400 * kSecond);
+    CHECK(config.security.server_key.empty());
+    CHECK(config.security.clients.empty());
+    CHECK_FALSE(config.security.insecure);
     CHECK(config.log.level == "info");
     CHECK(config.file == "f.toml");
+  }
+
+  TEST_CASE("the journal of a person is in the state directory") {
+    const bool is_service = ::geteuid() == 0 || ::access("/run/inotifier", W_OK) == 0;
+    const auto path = [](const Variables& variables) { return parsed("", variables).journal.path; };
+    if (is_service) {
+      CHECK(path({{"XDG_STATE_HOME", "/home/x/state"}}) == "/var/lib/inotifier/journal.db");
+    } else {
+      CHECK(path({{"XDG_STATE_HOME", "/s/"}, {"HOME", "/home/x"}}) == "/s/inotifier/journal.db");
+      CHECK(path({{"XDG_STATE_HOME", "relative"}, {"HOME", "/home/x"}}) ==
+            "/home/x/.local/state/inotifier/journal.db");
+      CHECK(path({}) == "/var/tmp/inotifier-" + std::to_string(::geteuid()) + "/journal.db");
+    }
   }
 
   TEST_CASE("the endpoint of a person is in the runtime directory") {
@@ -167,10 +203,12 @@ TEST_SUITE("config") {
     const auto uid = std::to_string(::geteuid());
     if (is_service) {
       CHECK(endpoint({{"XDG_RUNTIME_DIR", "/run/user/7"}}) == "ipc:///run/inotifier/publish");
+      CHECK(parsed("").fetch.endpoints.at(0) == "ipc:///run/inotifier/fetch");
     } else {
       CHECK(endpoint({{"XDG_RUNTIME_DIR", "/run/user/7"}}) ==
             "ipc:///run/user/7/inotifier/publish");
       CHECK(endpoint({}) == "ipc:///tmp/inotifier-" + uid + "/publish");
+      CHECK(parsed("").fetch.endpoints.at(0) == "ipc:///tmp/inotifier-" + uid + "/fetch");
     }
   }
 
@@ -182,6 +220,19 @@ name = "pacs-1"
 endpoint = ["ipc:///run/x/publish", "tcp://127.0.0.1:7556"]
 high_water_mark = 5
 heartbeat = "1s"
+[fetch]
+endpoint = "tcp://*:7557"
+[journal]
+path = "/var//x/./journal.db"
+retain = "2d"
+retain_size = "1MiB"
+durability = "power"
+consumer_expiry = "1h"
+[security]
+server_key = "/etc/x/server.key_secret"
+clients = "/etc/x/clients/"
+insecure = false
+group = "staff"
 [log]
 level = "debug"
 format = "json"
@@ -204,8 +255,19 @@ require_lease = false
 stalled_after = "0s"
 min_size = "10kB"
 renamed = "moved"
+previous_name = "in"
 )");
     CHECK(config.daemon_name == "pacs-1");
+    CHECK(config.daemon_name_given);
+    CHECK(config.fetch.endpoints == std::vector<std::string>{"tcp://*:7557"});
+    CHECK(config.journal.path == "/var/x/journal.db");
+    CHECK(config.journal.retain == 2 * 86'400 * kSecond);
+    CHECK(config.journal.retain_size == 1 << 20);
+    CHECK(config.journal.durability == Config::Journal::Durability::kPower);
+    CHECK(config.journal.consumer_expiry == 3600 * kSecond);
+    CHECK(config.security.server_key == "/etc/x/server.key_secret");
+    CHECK(config.security.clients == "/etc/x/clients");
+    CHECK(config.security.group == "staff");
     CHECK(config.publish.endpoints ==
           std::vector<std::string>{"ipc:///run/x/publish", "tcp://127.0.0.1:7556"});
     CHECK(config.publish.high_water_mark == 5);
@@ -230,13 +292,21 @@ renamed = "moved"
     CHECK(watch.stalled_after == 0);
     CHECK(watch.min_size == 10'000);
     CHECK(watch.renamed == WatchConfig::Renamed::kMoved);
+    CHECK(watch.previous_name == "in");
   }
 
   TEST_CASE("what is written as TOML is read back to the same") {
     const auto config = parsed(R"(
 [publish]
 endpoint = ["ipc:///a/b", "tcp://127.0.0.1:*"]
+[journal]
+path = "/a b/c\"d"
+retain_size = 1048577
+[security]
+insecure = true
+group = ""
 [[watch]]
+previous_name = "old"
 path = '/with "quotes"\and	tab'
 exclude = []
 events = ["in_create"]
@@ -250,6 +320,13 @@ renamed = "moved"
 temporary_add = ["*.é"]
 )");
     CHECK(parse_config(to_toml(config), "f.toml", environment()) == config);
+    const auto named = parsed("[daemon]\nname = \"x\"\n");
+    CHECK(parse_config(to_toml(named), "f.toml", environment()) == named);
+  }
+
+  TEST_CASE("the host's name is printed, but is not given by that") {
+    CHECK(has(to_toml(parsed("")), "[daemon]\n# name = \""));
+    CHECK(has(to_toml(parsed("[daemon]\nname = \"x\"\n")), "[daemon]\nname = \"x\"\n"));
   }
 
   TEST_CASE("the processor decides about events and filters") {
@@ -417,10 +494,8 @@ high_water_mark = "x"
   }
 
   TEST_CASE("keys of other versions are unknown keys") {
-    CHECK(has(error_of("[journal]\npath = \"/x\"\n"), "journal: unknown section"));
     CHECK(has(error_of("[http]\nendpoint = \"x\"\n"), "http: unknown section"));
     CHECK(has(watch_error("[watch.group]\nby = \"directory\""), "watch.group: unknown key"));
-    CHECK(has(watch_error("previous_name = \"x\""), "watch.previous_name: unknown key"));
     CHECK(has(watch_error("processor = \"marker\""), "\"marker\" is not known"));
   }
 
@@ -509,9 +584,8 @@ high_water_mark = "x"
     check("ipc:///run/", "directory");
     check("ipc:///" + std::string(106, 'x'), "");
     check("ipc:///" + std::string(107, 'x'), "108 bytes; a unix socket's can have 107");
-    check("tcp://*:7556", "no encryption");
-    check("tcp://0.0.0.0:7556", "no encryption");
-    check("tcp://10.0.0.1:7556", "use \"tcp://127.0.0.1:7556\"");
+    check("tcp://:7556", "has no address");
+    check("tcp://a b:7556", "is no address");
     check("tcp://localhost:7556", "did you mean \"tcp://127.0.0.1:7556\"?");
     check("tcp://127.0.0.1", "has no port");
     check("tcp://127.0.0.1:0", "has no port");
@@ -521,6 +595,83 @@ high_water_mark = "x"
         has(error_of("[publish]\nendpoint = [\"ipc:///a/b\", \"ipc:///a//b\"]\n"), "there twice"));
     CHECK(error_of("[publish]\nendpoint = [\"tcp://127.0.0.1:*\", \"tcp://127.0.0.1:*\"]\n") == "");
     CHECK(has(error_of("[publish]\nendpoint = []\n"), "empty list"));
+  }
+
+  TEST_CASE("tcp that other machines can reach needs keys, or the word that it may go without") {
+    for (const char* address : {"*", "0.0.0.0", "10.0.0.1", "eth0", "[::]", "[fe80::1]"}) {
+      for (const char* section : {"publish", "fetch"}) {
+        CAPTURE(address);
+        const auto endpoint = "tcp://" + std::string(address) + ":7556";
+        const auto text = "[" + std::string(section) + "]\nendpoint = \"" + endpoint + "\"\n";
+        const auto error = error_of(text);
+        CHECK(has(error, "f.toml:2: " + std::string(section) + ".endpoint: \"" + endpoint +
+                             "\" can be reached from other machines"));
+        CHECK(has(error, "inotifier keygen"));
+        CHECK(has(error, "bind \"tcp://127.0.0.1:7556\""));
+        CHECK(has(error, "insecure = true"));
+        CHECK(error_of(text + "[security]\ninsecure = true\n") == "");
+        CHECK(error_of(text + "[security]\nserver_key = \"/k\"\nclients = \"/c\"\n") == "");
+      }
+    }
+    CHECK(has(error_of("", {{"INOTIFIER_FETCH_ENDPOINT", "tcp://*:5"}}),
+              "environment: fetch.endpoint: \"tcp://*:5\" can be reached"));
+    CHECK(error_of("", {{"INOTIFIER_FETCH_ENDPOINT", "tcp://*:5"},
+                        {"INOTIFIER_SECURITY_INSECURE", "yes"}}) == "");
+  }
+
+  TEST_CASE("keys come in pairs") {
+    CHECK(has(error_of("[security]\nserver_key = \"/k\"\n"),
+              "f.toml:2: security.server_key: without clients nobody could connect"));
+    CHECK(has(error_of("[security]\nclients = \"/c\"\n"),
+              "f.toml:2: security.clients: without server_key no key is asked for"));
+    CHECK(has(error_of("[security]\nserver_key = \"/k\"\nclients = \"/c\"\ninsecure = true\n"),
+              "f.toml:4: security.insecure: contradicts server_key"));
+    CHECK(has(error_of("[security]\nserver_key = \"~/k\"\n"), "is not expanded"));
+    CHECK(error_of("[security]\nserver_key = \"\"\nclients = \"\"\n") == "");
+    CHECK(has(error_of("[security]\ngroup = \"a b\"\n"), "no name of a group"));
+    CHECK(has(error_of("[security]\ninsecur = true\n"), "did you mean \"insecure\"?"));
+    CHECK(
+        parsed("", {{"INOTIFIER_SECURITY_SERVER_KEY", "/k"}, {"INOTIFIER_SECURITY_CLIENTS", "/c"}})
+            .security.clients == "/c");
+  }
+
+  TEST_CASE("publish and fetch cannot share an endpoint") {
+    CHECK(has(error_of("[publish]\nendpoint = \"ipc:///a/b\"\n[fetch]\nendpoint = "
+                       "[\"ipc:///x\", \"ipc:///a//b\"]\n"),
+              "f.toml:4: fetch.endpoint: \"ipc:///a//b\" is the endpoint of [publish] as well, in "
+              "line 2"));
+    const auto other = parsed("").fetch.endpoints.at(0);
+    CHECK(
+        has(error_of("[publish]\nendpoint = \"" + other + "\"\n"),
+            "publish.endpoint: \"" + other + "\" is the endpoint of [fetch] as well, by default"));
+    CHECK(error_of("[publish]\nendpoint = \"tcp://127.0.0.1:*\"\n[fetch]\nendpoint = "
+                   "\"tcp://127.0.0.1:*\"\n") == "");
+    CHECK(has(error_of("[fetch]\nendpoint = []\n"), "empty list"));
+    CHECK(has(error_of("[fetch]\nendpoint = \"/x\"\n"), "did you mean \"ipc:///x\"?"));
+  }
+
+  TEST_CASE("the journal's keys") {
+    CHECK(has(error_of("[journal]\npath = \"\"\n"), "journal.path: is empty"));
+    CHECK(has(error_of("[journal]\npath = \"/x/\"\n"), "did you mean \"/x/journal.db\"?"));
+    CHECK(has(error_of("[journal]\nretain = 7\n"), "has no unit"));
+    CHECK(has(error_of("[journal]\nretain = \"0s\"\n"), "must be at least 1s"));
+    CHECK(has(error_of("[journal]\nretain_size = \"1000kB\"\n"), "must be at least 1MiB"));
+    CHECK(has(error_of("[journal]\ndurability = \"full\"\n"), "known are: process, power"));
+    CHECK(has(error_of("[journal]\nretain_for = \"7d\"\n"), "did you mean \"retain\"?"));
+    CHECK(parsed("", {{"INOTIFIER_JOURNAL_RETAIN_SIZE", "5MiB"}}).journal.retain_size == 5 << 20);
+  }
+
+  TEST_CASE("a previous name is nobody's present one, and only one watch's") {
+    CHECK(watch_of("previous_name = \"old\"").previous_name == "old");
+    CHECK(watch_of("previous_name = \"\"").previous_name.empty());
+    CHECK(has(watch_error("previous_name = \"a b\""), "for example \"a-b\""));
+    CHECK(has(watch_error("previous_name = \"in\""),
+              "f.toml:3: watch.previous_name: \"in\" is the present name of this watch"));
+    const std::string two = "[[watch]]\npath=\"/a\"\n[[watch]]\npath=\"/b\"\n";
+    CHECK(has(error_of(two + "previous_name=\"a\"\n"), "\"a\" is the present name of a watch"));
+    CHECK(has(error_of("[[watch]]\npath=\"/a\"\nprevious_name=\"x\"\n[[watch]]\npath=\"/b\"\n"
+                       "previous_name=\"x\"\n"),
+              "f.toml:6: watch.previous_name: two watches were called \"x\", the first in line 3"));
   }
 
   TEST_CASE("the environment goes before the file") {
@@ -592,10 +743,11 @@ high_water_mark = "x"
     CHECK(has(error_of("", {{"INOTIFIER_WATCHES", "/a"}}), "did you mean \"INOTIFIER_WATCH\"?"));
     CHECK(has(error_of("", {{"INOTIFIER_WATCH_PATH", "/a"}}), "did you mean \"INOTIFIER_WATCH\"?"));
     for (const char* name :
-         {"INOTIFIER_CONFIG", "INOTIFIER_PATH", "INOTIFIER_TYPE", "INOTIFIER_ID",
-          "INOTIFIER_VERSION", "INOTIFIER_HOME", "INOTIFIER_SERVICE_HOST", "INOTIFIER_PORT",
-          "INOTIFIER_PORT_7556_TCP_ADDR", "INOTIFIER_PUBLISH_SERVICE_PORT",
-          "INOTIFIER_PUBLISH_PORT", "INOTIFIERX", "inotifier_log"}) {
+         {"INOTIFIER_KEY", "INOTIFIER_SERVER_KEY", "INOTIFIER_CONFIG", "INOTIFIER_PATH",
+          "INOTIFIER_TYPE", "INOTIFIER_ID", "INOTIFIER_VERSION", "INOTIFIER_HOME",
+          "INOTIFIER_SERVICE_HOST", "INOTIFIER_PORT", "INOTIFIER_PORT_7556_TCP_ADDR",
+          "INOTIFIER_PUBLISH_SERVICE_PORT", "INOTIFIER_PUBLISH_PORT", "INOTIFIERX",
+          "inotifier_log"}) {
       CAPTURE(name);
       CHECK(error_of("", {{name, "x"}}) == "");
     }
@@ -682,7 +834,11 @@ high_water_mark = "x"
 
     auto defaults = parsed("[[watch]]\nname = \"incoming\"\npath = \"/srv/dicom/incoming\"\n");
     defaults.daemon_name = config.daemon_name;
+    defaults.daemon_name_given = true;
     defaults.publish.endpoints = {"ipc:///run/inotifier/publish"};
+    defaults.fetch.endpoints = {"ipc:///run/inotifier/fetch"};
+    defaults.journal.path = "/var/lib/inotifier/journal.db";
+    defaults.security.group = "inotifier";
     CHECK(to_toml(config) == to_toml(defaults));
     CHECK(config == defaults);
   }

@@ -33,9 +33,22 @@ class TemporaryDirectory {
   std::string path_;
 };
 
+/// A publisher with a context of its own.
+class Publishing {
+ public:
+  Publishing(const std::vector<std::string>& endpoints, int high_water_mark)
+      : publisher_(context_, endpoints, high_water_mark, nullptr) {}
+  Publisher* operator->() { return &publisher_; }
+  const Publisher* operator->() const { return &publisher_; }
+
+ private:
+  zmq::context_t context_;
+  Publisher publisher_;
+};
+
 std::string message_of(const std::vector<std::string>& endpoints) {
   try {
-    const Publisher publisher(endpoints, 10);
+    const Publishing publisher(endpoints, 10);
   } catch (const SetupError& error) {
     return error.what();
   }
@@ -59,8 +72,8 @@ TEST_CASE("an ipc endpoint gets its directory, a socket of mode 0660 and a lock"
   const std::string path = directory / "new/deep/publish";
   const ::mode_t before = ::umask(0);
   {
-    const Publisher publisher({"ipc://" + path}, 10);
-    CHECK(publisher.endpoints() == std::vector<std::string>{"ipc://" + path});
+    const Publishing publisher({"ipc://" + path}, 10);
+    CHECK(publisher->endpoints() == std::vector<std::string>{"ipc://" + path});
     CHECK(mode_of(path) == 0660);
     CHECK(mode_of(path + ".lock") == 0600);
   }
@@ -72,11 +85,11 @@ TEST_CASE("a second daemon cannot take an ipc endpoint, a later one can") {
   const TemporaryDirectory directory;
   const std::string endpoint = "ipc://" + (directory / "publish");
   {
-    const Publisher first({endpoint}, 10);
+    const Publishing first({endpoint}, 10);
     CHECK(contains(message_of({endpoint}), "another inotifier publishes on " + endpoint));
     CHECK(mode_of(directory / "publish") == 0660);
   }
-  CHECK_NOTHROW(Publisher({endpoint}, 10));
+  CHECK_NOTHROW(Publishing({endpoint}, 10));
 }
 
 TEST_CASE("a socket that a killed daemon left is replaced") {
@@ -90,7 +103,7 @@ TEST_CASE("a socket that a killed daemon left is replaced") {
     REQUIRE(::bind(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) == 0);
   }
   REQUIRE(std::filesystem::exists(path));
-  CHECK_NOTHROW(Publisher({"ipc://" + path}, 10));
+  CHECK_NOTHROW(Publishing({"ipc://" + path}, 10));
 }
 
 TEST_CASE("a file that is no socket is left alone") {
@@ -104,9 +117,9 @@ TEST_CASE("a file that is no socket is left alone") {
 TEST_CASE("tcp endpoints tell the port they got, and two endpoints carry the same") {
   const TemporaryDirectory directory;
   const std::string ipc = "ipc://" + (directory / "publish");
-  Publisher publisher({ipc, "tcp://127.0.0.1:*"}, 10);
-  REQUIRE(publisher.endpoints().size() == 2);
-  const std::string tcp = publisher.endpoints()[1];
+  Publishing publisher({ipc, "tcp://127.0.0.1:*"}, 10);
+  REQUIRE(publisher->endpoints().size() == 2);
+  const std::string tcp = publisher->endpoints()[1];
   CHECK(tcp.starts_with("tcp://127.0.0.1:"));
   CHECK_FALSE(contains(tcp, "*"));
 
@@ -120,8 +133,8 @@ TEST_CASE("tcp endpoints tell the port they got, and two endpoints carry the sam
     zmq::message_t body;
     zmq_pollitem_t item{socket.handle(), 0, ZMQ_POLLIN, 0};
     for (int i = 0; i < 500 && zmq_poll(&item, 1, 20) == 0; ++i) {
-      publisher.publish("other/", "no");
-      publisher.publish("t/w/", std::string("a\0b", 3));
+      publisher->publish("other/", "no");
+      publisher->publish("t/w/", std::string("a\0b", 3));
     }
     REQUIRE(socket.recv(topic, zmq::recv_flags::dontwait));
     CHECK(topic.to_string() == "t/w/");
@@ -132,10 +145,32 @@ TEST_CASE("tcp endpoints tell the port they got, and two endpoints carry the sam
   }
 }
 
+TEST_CASE("two ipc endpoints, in the order they were asked for, before and after tcp") {
+  const TemporaryDirectory directory;
+  const std::string first = "ipc://" + (directory / "a");
+  const std::string second = "ipc://" + (directory / "b");
+  const Publishing publisher({first, "tcp://127.0.0.1:*", second}, 10);
+  REQUIRE(publisher->endpoints().size() == 3);
+  CHECK(publisher->endpoints()[0] == first);
+  CHECK(publisher->endpoints()[1].starts_with("tcp://127.0.0.1:"));
+  CHECK(publisher->endpoints()[2] == second);
+  CHECK(mode_of(directory / "a") == 0660);
+  CHECK(mode_of(directory / "b") == 0660);
+}
+
+TEST_CASE("what cannot be bound leaves nothing of what could") {
+  const TemporaryDirectory directory;
+  const std::string good = "ipc://" + (directory / "a");
+  const Publishing other({"tcp://127.0.0.1:*"}, 10);
+  CHECK(contains(message_of({good, other->endpoints()[0]}), "another program listens there"));
+  CHECK_FALSE(std::filesystem::exists(directory / "a"));
+  CHECK_NOTHROW(Publishing({good}, 10));
+}
+
 TEST_CASE("what cannot be bound is told with the remedy") {
   const TemporaryDirectory directory;
-  const Publisher other({"tcp://127.0.0.1:*"}, 10);
-  CHECK(contains(message_of(other.endpoints()), "another program listens there"));
+  const Publishing other({"tcp://127.0.0.1:*"}, 10);
+  CHECK(contains(message_of(other->endpoints()), "another program listens there"));
   CHECK(contains(message_of({"nonsense"}), "an endpoint is ipc:///path"));
   CHECK(contains(message_of({"bar://x"}), "bar://x"));
   CHECK(
@@ -145,14 +180,14 @@ TEST_CASE("what cannot be bound is told with the remedy") {
 }
 
 TEST_CASE("publishing to nobody, and to somebody who does not read, never waits") {
-  Publisher publisher({"tcp://127.0.0.1:*"}, 100);
+  Publishing publisher({"tcp://127.0.0.1:*"}, 100);
   zmq::context_t context;
   zmq::socket_t lazy(context, zmq::socket_type::sub);
   lazy.set(zmq::sockopt::linger, 0);
   lazy.set(zmq::sockopt::rcvhwm, 1);
   lazy.set(zmq::sockopt::subscribe, "");
-  lazy.connect(publisher.endpoints()[0]);
+  lazy.connect(publisher->endpoints()[0]);
   const std::string body(10'000, 'x');
-  for (int i = 0; i < 20'000; ++i) publisher.publish("t/w/", body);
+  for (int i = 0; i < 20'000; ++i) publisher->publish("t/w/", body);
   CHECK(true);  // it came to an end
 }

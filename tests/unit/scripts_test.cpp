@@ -45,6 +45,17 @@ std::string play_on_kernel(const Script& script, const std::string& place) {
   return failure;
 }
 
+void run_storms(std::uint32_t count, StormOptions options) {
+  for (const FakeWorld::Settings& settings : FakeWorld::variants({})) {
+    for (options.seed = 1; options.seed <= count; ++options.seed) {
+      FakeWorld world(settings, {});
+      const std::string failure = run_storm(world, options);
+      CHECK_MESSAGE(failure.empty(), failure);
+      if (!failure.empty()) break;  // one is enough to read
+    }
+  }
+}
+
 }  // namespace
 
 TEST_CASE("scripts on the fake file system") {
@@ -88,18 +99,16 @@ TEST_CASE("storms: whatever happens to the files, each is told when it is finish
   const auto storms = static_cast<std::uint32_t>(given != nullptr ? std::atoi(given) : 100);
   for (const bool directories : {false, true}) {
     for (const bool overflows : {false, true}) {
-      for (const FakeWorld::Settings& settings : FakeWorld::variants({})) {
-        for (std::uint32_t seed = 1; seed <= storms; ++seed) {
-          FakeWorld world(settings, {});
-          StormOptions options;
-          options.seed = seed;
-          options.directories = directories;
-          options.overflows = overflows;
-          const std::string failure = run_storm(world, options);
-          CHECK_MESSAGE(failure.empty(), failure);
-          if (!failure.empty()) break;  // one is enough to read
-        }
-      }
+      run_storms(storms, {.overflows = overflows, .directories = directories});
     }
+  }
+}
+
+TEST_CASE("storms: the same while the daemon is killed and started again") {
+  log::set_up("error", false);
+  const char* given = std::getenv("INOTIFIER_STORMS");
+  const auto storms = static_cast<std::uint32_t>(given != nullptr ? std::atoi(given) : 30);
+  for (const bool directories : {false, true}) {
+    run_storms(storms, {.directories = directories, .kills = true});
   }
 }

@@ -48,7 +48,9 @@ class Daemon {
  public:
   explicit Daemon(const std::string& endpoint, std::string stream = "first",
                   std::uint64_t position = 0)
-      : stream_(std::move(stream)), position_(position), publisher_({endpoint}, 100'000) {}
+      : stream_(std::move(stream)),
+        position_(position),
+        publisher_(context_, {endpoint}, 100'000, nullptr) {}
 
   const std::string& endpoint() const { return publisher_.endpoints()[0]; }
 
@@ -82,6 +84,7 @@ class Daemon {
   std::string stream_;
   std::uint64_t position_;
   std::map<std::string, std::uint64_t, std::less<>> last_;
+  zmq::context_t context_;
   Publisher publisher_;
 };
 
@@ -578,7 +581,9 @@ TEST_CASE("the endpoint is found where the daemon puts it") {
   ::setenv("XDG_RUNTIME_DIR", directory.path.c_str(), 1);
   CHECK(default_publish_endpoint() == "ipc:///run/inotifier/publish");
   {
-    const Publisher publisher({"ipc://" + directory.path + "/inotifier/publish"}, 10);
+    zmq::context_t context;
+    const Publisher publisher(context, {"ipc://" + directory.path + "/inotifier/publish"}, 10,
+                              nullptr);
     CHECK(default_publish_endpoint() == "ipc://" + directory.path + "/inotifier/publish");
   }
   ::setenv("INOTIFIER_PUBLISH_ENDPOINT", "tcp://127.0.0.1:7556", 1);

@@ -1,0 +1,54 @@
+// What printing and working consumers share: the consumer, what it says to people, signals and
+// waiting. Owned by run_consume(), on its thread.
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <optional>
+
+#include "base/clock.hpp"
+#include "base/unique_fd.hpp"
+#include "cli/arguments.hpp"
+#include "inotifier/client.hpp"
+
+namespace inotifier {
+
+inline constexpr std::chrono::milliseconds kLongestWait{60'000};
+
+/// Monotonic.
+Nanos mono();
+/// From `now` on; at most kLongestWait.
+std::chrono::milliseconds until(Nanos time, Nanos now);
+
+/// TERM, INT and CHLD as something to poll. The threads of the client inherit the mask.
+class Signals {
+ public:
+  Signals();
+  int fd() const { return fd_.get(); }
+  /// How often we were asked to stop since the last call.
+  int stops();
+
+ private:
+  UniqueFd fd_;
+};
+
+class Session {
+ public:
+  /// Connects; throws as Consumer does. The arguments must outlive it.
+  explicit Session(const ConsumeArguments& arguments);
+
+  /// Another client has the consumer, and we are not to wait for it.
+  bool standby_ends() const;
+
+  Signals signals;  // first: the threads of the consumer must not take them
+  std::optional<Consumer> consumer;
+  std::function<void()> on_reset;
+
+ private:
+  void tell(Consumer::State state);
+
+  const ConsumeArguments& arguments_;
+  std::optional<Consumer::State> last_;
+};
+
+}  // namespace inotifier

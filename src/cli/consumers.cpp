@@ -1,0 +1,207 @@
+// inotifier consumers, forget, seek, failed, retry: one request each to the daemon.
+#include "cli/consumers.hpp"
+
+#include <fmt/core.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <ctime>
+
+#include "base/clock.hpp"
+#include "base/error.hpp"
+#include "cli/arguments.hpp"
+#include "cli/moment.hpp"
+#include "cli/output.hpp"
+#include "config/tree.hpp"
+#include "inotifier/wire.hpp"
+
+namespace inotifier {
+namespace {
+
+constexpr int kFailedPage = 256;
+
+const Value::Array& list_in(const Value& map, std::string_view key) {
+  static const Value::Array kNone;
+  const Value* list = map.find(key);
+  return list == nullptr || list->array() == nullptr ? kNone : *list->array();
+}
+
+std::string texts_of(const Value& map, std::string_view key) {
+  std::string out;
+  for (const Value& each : list_in(map, key)) {
+    if (!out.empty()) out += ' ';
+    out += shown(&each);
+  }
+  return out.empty() ? "all" : out;
+}
+
+/// Runs `request`; what the daemon refuses becomes a message, with near names for an unknown one.
+template <typename F>
+int ask(const AskArguments& arguments, F&& request) {
+  try {
+    Requester requester(arguments.connection);
+    try {
+      return request(requester);
+    } catch (const RequestError& error) {
+      fmt::print(stderr, "inotifier: {}\n", refusal(requester, arguments.name, error));
+    }
+  } catch (const ConnectionError& error) {
+    fmt::print(stderr, "inotifier: {}\n", error.what());
+  } catch (const RequestError& error) {
+    fmt::print(stderr, "inotifier: {}\n", error.what());
+  }
+  return 1;
+}
+
+void print(std::string_view text) { std::fwrite(text.data(), 1, text.size(), stdout); }
+
+void print_failure(const Value& failure, Table& table, Nanos now) {
+  const Value* event = failure.find("event");
+  std::string path;
+  if (event != nullptr && event->map() != nullptr) {
+    try {
+      const Event decoded = decode(encode_value(*event));
+      path = decoded.path().empty() ? decoded.type : decoded.path();
+    } catch (const WireError&) {  // its position is all there is to say
+    }
+  }
+  table.add({shown(failure.find("position")), ago(shown(failure.find("time")), now),
+             shown(failure.find("tries")), shown(failure.find("reason")), visible(path)});
+}
+
+}  // namespace
+
+std::string shown(const Value* value) {
+  if (value == nullptr) return "-";
+  if (const std::string* text = value->text()) return visible(*text);
+  return visible(to_json(*value));
+}
+
+std::string refusal(Requester& requester, const std::string& name, const RequestError& error) {
+  const std::string message = error.what();
+  if (error.code != "unknown_consumer") return message;
+  std::vector<std::string> names;
+  const Value reply = requester.request("consumers");
+  for (const Value& each : list_in(reply, "consumers")) names.push_back(shown(each.find("name")));
+  if (names.empty()) return fmt::format("there is no consumer \"{}\", and no other", visible(name));
+  return fmt::format("there is no consumer \"{}\": {}", visible(name),
+                     config::suggest(name, names));
+}
+
+std::string consumers_table(const Value& reply) {
+  const Nanos now = read_clocks().wall;
+  Table table(
+      {"NAME", "BEHIND", "FAILED", "WORKER", "LAST SEEN", "POSITION", "TYPES", "WATCHES", "LOST"});
+  for (const Value& each : list_in(reply, "consumers")) {
+    const Value* owned = each.find("owned");
+    const bool has_worker = owned != nullptr && *owned == Value(true);
+    const Value* lost = each.find("lost");
+    table.add({shown(each.find("name")), shown(each.find("behind")), shown(each.find("failed")),
+               has_worker ? "yes" : "no", ago(shown(each.find("last_seen")), now),
+               shown(each.find("position")), texts_of(each, "types"), texts_of(each, "watches"),
+               lost == nullptr ? "-"
+                               : fmt::format("{} to {}", shown(lost->find("first")),
+                                             shown(lost->find("last")))});
+  }
+  return table.empty() ? "no consumers\n" : table.text();
+}
+
+int run_consumers(const AskArguments& arguments) {
+  return ask(arguments, [&](Requester& requester) {
+    const Value reply = requester.request("consumers");
+    if (arguments.output.json) {
+      for (const Value& each : list_in(reply, "consumers")) print(to_json(each) + '\n');
+    } else {
+      print(consumers_table(reply));
+    }
+    return 0;
+  });
+}
+
+int run_forget(const AskArguments& arguments) {
+  return ask(arguments, [&](Requester& requester) {
+    requester.request("forget", {{"consumer", arguments.name}});
+    fmt::print("{} is forgotten\n", visible(arguments.name));
+    return 0;
+  });
+}
+
+int run_seek(const AskArguments& arguments) {
+  const Place place = parse_place(arguments.to, read_clocks().wall);
+  return ask(arguments, [&](Requester& requester) {
+    const Value reply =
+        requester.request("seek", {{"consumer", arguments.name}, {"to", place.text}});
+    fmt::print("{} goes on after {}\n", visible(arguments.name), shown(reply.find("position")));
+    return 0;
+  });
+}
+
+int run_failed(const AskArguments& arguments) {
+  const OutputOptions& output = arguments.output;
+  const bool as_events = output.nul || !output.format.empty();
+  Printer printer(output, stdout);  // complains of formats, whatever there is
+  return ask(arguments, [&](Requester& requester) {
+    const Nanos now = read_clocks().wall;
+    Table table({"POSITION", "FAILED", "TRIES", "REASON", "PATH"});
+    std::string after;
+    for (bool more = true; more;) {
+      Value::Map request{{"consumer", arguments.name}, {"limit", kFailedPage}};
+      if (!after.empty()) request.emplace_back("after", after);
+      const Value reply = requester.request("failed", request);
+      const Value::Array& failures = list_in(reply, "failed");
+      for (const Value& failure : failures) {
+        if (output.json) {
+          print(to_json(failure) + '\n');
+        } else if (as_events) {
+          const Value* event = failure.find("event");
+          if (event != nullptr && !printer.add(decode(encode_value(*event)))) return 0;
+        } else {
+          print_failure(failure, table, now);
+        }
+        after = shown(failure.find("position"));
+      }
+      const Value* told = reply.find("more");
+      more = told != nullptr && *told == Value(true) && !failures.empty();
+    }
+    if (as_events) {
+      printer.flush();
+    } else if (!output.json) {
+      print(table.empty() ? "nothing failed\n" : table.text());
+    }
+    return 0;
+  });
+}
+
+int run_retry(const AskArguments& arguments) {
+  Value::Array positions;
+  for (const std::string& text : arguments.positions) {
+    const Place place = parse_place(text, 0);
+    if (place.kind != Place::Kind::kPosition) {
+      throw UsageError(fmt::format("\"{}\" is no position: inotifier failed {} shows them",
+                                   visible(text), arguments.name));
+    }
+    positions.emplace_back(place.text);
+  }
+  return ask(arguments, [&](Requester& requester) {
+    std::int64_t retried = 0;
+    for (bool more = true; more;) {  // the daemon takes a few hundred at a time
+      Value::Map request{{"consumer", arguments.name}};
+      if (!positions.empty()) request.emplace_back("positions", positions);
+      const Value reply = requester.request("retry", request);
+      const Value* count = reply.find("retried");
+      const Value* told = reply.find("more");
+      const std::int64_t some = count == nullptr || !count->integer() ? 0 : *count->integer();
+      retried += some;
+      more = told != nullptr && *told == Value(true) && some > 0;
+    }
+    if (retried == 0 && !positions.empty()) {
+      fmt::print(stderr, "inotifier: none of these has failed: inotifier failed {} shows them\n",
+                 visible(arguments.name));
+      return 1;
+    }
+    fmt::print("{} to be delivered again\n", retried);
+    return 0;
+  });
+}
+
+}  // namespace inotifier

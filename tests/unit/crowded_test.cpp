@@ -1,0 +1,67 @@
+#include <doctest/doctest.h>
+
+#include <string>
+#include <vector>
+
+#include "journal/journal.hpp"
+#include "support/sandbox.hpp"
+
+namespace inotifier {
+namespace {
+
+/// A journal of at most 1 MiB with one consumer.
+struct Log {
+  explicit Log(const std::string& path) : journal(options(path), now.wall) {
+    journal.database()->run(
+        "INSERT INTO consumers(name, position, types, watches, created, seen) "
+        "VALUES('c', 0, x'90', x'90', 0, 9000000000000000000)");
+  }
+
+  static JournalOptions options(const std::string& path) {
+    JournalOptions options;
+    options.path = path;
+    options.daemon_name = "test";
+    options.retain_size = 1 << 20;
+    return options;
+  }
+
+  void say(int count) {
+    std::vector<Said> turn(static_cast<std::size_t>(count));
+    for (Said& said : turn) {
+      said.watch = "w";
+      said.root = "/w";
+      said.report.type = "watch.degraded";
+      said.report.data.emplace_back("detail", std::string(1000, 'x'));
+    }
+    REQUIRE(journal.commit(turn, now.wall, {}, [](std::string_view, std::string_view) {}));
+    while (journal.tidy(now)) {
+    }
+  }
+
+  void ack(std::uint64_t position) {
+    journal.database()->run(("UPDATE consumers SET position=" + std::to_string(position)).c_str());
+  }
+
+  Now now{1'000'000'000'000, 1'700'000'000'000'000'000};
+  Journal journal;
+};
+
+TEST_CASE("a full journal is crowded only by what a consumer has not had") {
+  const testing::Sandbox sandbox(testing::Sandbox::places().front());
+  Log log(sandbox.path() + "/journal.db");
+  log.say(500);
+  CHECK_FALSE(log.journal.is_crowded(log.now));
+  log.say(200);
+  CHECK(log.journal.is_crowded(log.now));
+  log.ack(log.journal.last_position() - 500);
+  CHECK_FALSE(log.journal.is_crowded(log.now));
+  // In use for long: as much is kept as may be, and the consumer is always a moment behind.
+  log.say(2000);
+  CHECK(log.journal.is_crowded(log.now));
+  log.ack(log.journal.last_position() - 10);
+  CHECK(log.journal.bytes() > (1 << 20) / 10 * 8);
+  CHECK_FALSE(log.journal.is_crowded(log.now));
+}
+
+}  // namespace
+}  // namespace inotifier

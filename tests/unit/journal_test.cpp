@@ -1,0 +1,256 @@
+#include "journal/journal.hpp"
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <string>
+#include <vector>
+
+#include "base/clock.hpp"
+#include "base/error.hpp"
+#include "inotifier/wire.hpp"
+#include "journal/file_table.hpp"
+#include "publish/codec.hpp"
+#include "source/watch_table.hpp"
+#include "support/fetch_world.hpp"
+#include "support/kept_journal.hpp"
+
+using namespace inotifier;
+using namespace inotifier::testing;
+
+namespace {
+
+struct World : KeptJournal, FetchWorld {
+  World() : FetchWorld(KeptJournal::path()) {}
+};
+
+struct Seen {
+  std::uint64_t position;
+  std::uint64_t number;
+  std::uint32_t consumer;
+  std::string body;
+};
+
+std::vector<Seen> all(Journal& journal, std::uint64_t after = 0) {
+  std::vector<Seen> seen;
+  journal.read(after, [&](const Journal::Entry& entry) {
+    seen.push_back({entry.position, entry.number, entry.consumer, std::string(entry.body)});
+    return true;
+  });
+  return seen;
+}
+
+std::string refusal(const std::string& path) {
+  JournalOptions options;
+  options.path = path;
+  try {
+    const Journal journal(options, 1);
+  } catch (const SetupError& error) {
+    return error.what();
+  }
+  return "";
+}
+
+bool has(const std::string& text, std::string_view part) {
+  return text.find(part) != std::string::npos;
+}
+
+}  // namespace
+
+TEST_CASE("journal: positions rise over restarts, and none is given twice after a power cut") {
+  World world;
+  const auto first = world.say("file.completed", "in", 3);
+  const std::string stream = world.journal->stream();
+  world.stop();
+  world.save();
+  world.start();
+  const auto taken_back = world.say("file.completed", "in", 1000);
+  world.stop();
+  world.rewind();
+  world.pass_silently(kSecond);
+  world.start();
+  CHECK(world.journal->stream() == stream);
+  CHECK(world.journal->started_after() >= taken_back);
+  CHECK(world.say() > taken_back);
+  CHECK(all(*world.journal).size() == 4);
+  CHECK(all(*world.journal, first).size() == 1);
+  world.restart(0);  // within the same second
+  const auto last = all(*world.journal).back().position;
+  CHECK(world.say() > last);
+}
+
+TEST_CASE("journal: entries are read as they were published") {
+  World world;
+  std::vector<std::string> published;
+  std::vector<Said> turn(2);
+  for (Said& said : turn) {
+    said.watch = "in";
+    said.root = "/srv/in";
+    said.report.type = "file.stalled";
+    said.report.path = "\xff";
+  }
+  REQUIRE(world.journal->commit(turn, world.now.wall, {},
+                                [&](std::string_view topic, std::string_view body) {
+                                  CHECK(topic == "file.stalled/in/");
+                                  published.emplace_back(body);
+                                }));
+  const auto seen = all(*world.journal);
+  REQUIRE(seen.size() == 2);
+  CHECK(seen[0].body == published[0]);
+  CHECK(seen[1].body == published[1]);
+  CHECK(decode(seen[1].body).sequence == position_text(seen[1].position));
+  CHECK(decode(seen[1].body).prevsequence == position_text(seen[0].position));
+  CHECK(seen[1].number == seen[0].number + 1);
+  CHECK(world.journal->count() == seen[1].number);
+  CHECK(world.journal->first_position() == seen[0].position);
+  CHECK(world.journal->number_at(seen[0].position) == seen[0].number);
+  CHECK(world.journal->number_at(0) == 0);
+}
+
+TEST_CASE("journal: a copy for one consumer has the id, a new position, and no predecessor") {
+  World world;
+  const auto first = world.say();
+  const auto original = all(*world.journal).front();
+  {
+    sqlite::Transaction transaction(*world.journal->database());
+    const Journal::Copy copy{world.journal->topic_number("file.completed/in/"), original.body};
+    world.journal->append_for(7, std::span(&copy, 1), world.now.wall);
+    transaction.commit();
+  }
+  const auto seen = all(*world.journal, first);
+  REQUIRE(seen.size() == 1);
+  CHECK(seen[0].consumer == 7);
+  const Event event = decode(seen[0].body);
+  CHECK(event.id == decode(original.body).id);
+  CHECK(event.sequence == position_text(seen[0].position));
+  CHECK(event.prevsequence.empty());
+  // It is no event of the topic: nobody who listens live misses it.
+  CHECK(world.journal->last().at("file.completed/in/") == first);
+  const auto next = world.say();
+  CHECK(decode(all(*world.journal, seen[0].position)[0].body).prevsequence == position_text(first));
+  const auto bytes = world.journal->bytes();
+  world.restart();
+  CHECK(world.journal->bytes() == bytes);
+  CHECK(world.journal->last_position() >= next);
+}
+
+TEST_CASE("journal: places by time") {
+  World world;
+  CHECK(world.journal->position_before(world.now.wall) == 0);
+  std::vector<std::pair<Nanos, std::uint64_t>> said;
+  for (int i = 0; i < 50; ++i) {
+    world.pass_silently(kSecond);
+    said.emplace_back(world.now.wall, world.say("file.completed", "in", 1 + i % 3));
+    if (i == 25) world.restart(kSecond);
+  }
+  CHECK(world.journal->position_before(said[0].first) == 0);
+  for (std::size_t i = 1; i < said.size(); ++i) {
+    CHECK(world.journal->position_before(said[i].first) == said[i - 1].second);
+  }
+  CHECK(world.journal->position_before(world.now.wall + kSecond) == said.back().second);
+}
+
+TEST_CASE("journal: what is old goes, unless a consumer that is alive has not had it") {
+  World world;
+  world.stop();
+  world.options.retain = 3600 * kSecond;
+  world.options.consumer_expiry = 7200 * kSecond;
+  world.start();
+  world.say("file.completed", "in", 10);
+  const auto tidy = [&] {
+    while (world.journal->tidy(world.now)) {
+    }
+    return all(*world.journal).size();
+  };
+  Value reply = world.ask({{"op", "fetch"}, {"consumer", "c"}, {"client", "me"}, {"limit", 4}});
+  world.ask({{"op", "ack"},
+             {"consumer", "c"},
+             {"client", "me"},
+             {"stream", world.journal->stream()},
+             {"ack", *reply.find("cursor")}});
+  world.pass_silently(1800 * kSecond);
+  CHECK(tidy() == 10);
+  world.pass_silently(3600 * kSecond);
+  CHECK(tidy() == 6);
+  world.pass_silently(3600 * kSecond);  // it has not been heard of for too long
+  CHECK(tidy() == 0);
+  reply = world.ask({{"op", "fetch"}, {"consumer", "c"}, {"client", "me"}});
+  CHECK(reply.find("lost") != nullptr);
+  // Numbers go on, and so does the topic.
+  const auto next = world.say();
+  CHECK(decode(all(*world.journal)[0].body).prevsequence != "0");
+  world.restart();
+  CHECK(world.journal->evicted(1) > 0);
+  CHECK(all(*world.journal)[0].position == next);
+}
+
+TEST_CASE("journal: files that are no journal of ours are refused and left as they are") {
+  KeptJournal kept;
+  const std::string path = kept.path();
+  {
+    const FetchWorld world(path);
+    CHECK(has(refusal(path), "another inotifier uses the journal"));
+  }
+  {
+    sqlite::Database database(path);
+    database.run("PRAGMA user_version = 1000");
+  }
+  CHECK(has(refusal(path), "newer inotifier"));
+  std::filesystem::remove(path);
+  {
+    sqlite::Database database(path);
+    database.run("CREATE TABLE theirs(x)");
+  }
+  CHECK(has(refusal(path), "another program"));
+  std::filesystem::remove(path);
+  std::ofstream(path) << std::string(100'000, 'x');
+  CHECK(has(refusal(path), path));
+  CHECK(std::filesystem::file_size(path) == 100'000);
+}
+
+TEST_CASE("journal: what is known of a watch is kept for a while after it was removed") {
+  constexpr Nanos kDay = 24 * 3600 * kSecond;
+  constexpr Nanos kStart = 1'700'000'000 * kSecond;
+  constexpr int kRows = 2500;
+  const KeptJournal kept;
+  JournalOptions options;
+  options.path = kept.path();
+  options.daemon_name = "test";
+  const auto rows_of = [&](Journal& journal, const char* name, Nanos wall) {
+    FileTable files;
+    WatchTable directories;
+    const Journal::Watch watch = journal.open_watch(name, "", "/w", wall);
+    journal.load({watch.id, name, &files, &directories});
+    return files.size();
+  };
+  {
+    Journal journal(options, kStart);
+    for (const char* name : {"stays", "goes"}) {
+      FileTable files;
+      WatchTable directories;
+      const Journal::Watch watch = journal.open_watch(name, "", "/w", kStart);
+      const Journal::Tables tables{watch.id, name, &files, &directories};
+      journal.load(tables);
+      for (int i = 0; i < kRows; ++i) files.put(0, "f" + std::to_string(i), Row());
+      journal.commit({}, kStart, {&tables, 1}, {});
+    }
+  }
+  const auto tidy = [](Journal& journal, Nanos wall) {
+    for (Now now{1'000'000 * kSecond, wall}; journal.tidy(now);) now.mono += kSecond;
+  };
+  {
+    Journal journal(options, kStart + 6 * kDay);
+    CHECK(rows_of(journal, "stays", kStart + 6 * kDay) == kRows);
+    tidy(journal, kStart + 6 * kDay);
+  }
+  {
+    Journal journal(options, kStart + 8 * kDay);
+    CHECK(rows_of(journal, "stays", kStart + 8 * kDay) == kRows);
+    tidy(journal, kStart + 8 * kDay);
+    CHECK(rows_of(journal, "goes", kStart + 8 * kDay) == 0);
+  }
+  Journal journal(options, kStart + 9 * kDay);
+  CHECK(rows_of(journal, "stays", kStart + 9 * kDay) == kRows);
+}
