@@ -286,6 +286,7 @@ class Pipeline::Unit final : public Follower::Sink, public Out {
     }
     report.data.emplace_back("seconds", seconds);
     scanned_.reset();
+    pipeline_.scan_ended_ = true;
     say(std::move(report));
   }
 
@@ -431,6 +432,7 @@ bool Pipeline::step(const Now& now, std::span<const Input> inputs,
     if (unit->follower().slice(kUnitsPerTurn)) more = true;
     unit->on_time();
   }
+  if (std::exchange(scan_ended_, false)) journal_.release_memory();
   persist(!more);
   for (Unit* unit : live_) unit->end_turn();
   return journal_.tidy(now) || more;

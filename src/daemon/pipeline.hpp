@@ -106,6 +106,7 @@ class Pipeline {
   Nanos next_retry_ = 0;  ///< while blocked
   std::uint32_t turn_ = 0;
   bool rescan_asked_ = false;
+  bool scan_ended_ = false;  ///< in this turn
 };
 
 }  // namespace inotifier

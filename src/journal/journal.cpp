@@ -385,9 +385,7 @@ void Journal::load(const Tables& tables) {
       }
       tables.files->keep_changes();
     }
-    // What was read once is not wanted again.
-    database_.run("PRAGMA shrink_memory");
-    malloc_trim(0);
+    release_memory();
   } catch (const sqlite::Error& error) {
     (void)may_be_retried(error);
     throw SetupError(error.what());
@@ -667,6 +665,11 @@ bool Journal::evict(std::uint64_t until) {
   transaction.commit();
   bytes_ -= freed;
   return true;
+}
+
+void Journal::release_memory() {
+  if (database_ && !blocked_) database_.run("PRAGMA shrink_memory");
+  malloc_trim(0);
 }
 
 void Journal::close_watch(std::int64_t watch, Nanos wall) {

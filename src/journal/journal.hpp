@@ -81,6 +81,8 @@ class Journal {
   };
   /// Fills empty tables with what is kept of the watch; from then on they remember what changes.
   void load(const Tables& tables);
+  /// After a scan: what was read or gathered once is not wanted again.
+  void release_memory();
   /// Hands every entry of the turn to `publish`, in order, with its topic and wire bytes, after it
   /// is as safe as the journal makes it.
   using Publish = std::function<void(std::string_view topic, std::string_view body)>;

@@ -5,6 +5,12 @@
 #include <utility>
 
 namespace inotifier {
+namespace {
+
+// 1 MB: more than that is given back once nothing is waited for.
+constexpr std::size_t kMany = 4096;
+
+}  // namespace
 
 std::uint32_t InProgress::find_slot(DirId dir, std::string_view name) const {
   return index_.find(NameIndex::hash(dir, name), [&](std::uint32_t slot) {
@@ -24,6 +30,13 @@ Waiting InProgress::take_slot(std::uint32_t slot) {
   const auto count = in_directory_.find(taken.dir);
   if (--count->second == 0) in_directory_.erase(count);
   if (taken.undecided) --undecided_;
+  // A scan of a tree that has just been made: all of it waited for a moment.
+  if (slots_.size() >= kMany && size() == 0) {
+    slots_ = {};
+    free_ = {};
+    index_ = {};
+    timers_ = {};
+  }
   return taken;
 }
 
