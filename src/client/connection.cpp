@@ -277,6 +277,16 @@ void wait_for_peer(Monitor& monitor, const std::string& endpoint, Peer peer, boo
                    "the peer refuses our keys: is --server-key the daemon's public key, and our "
                    "own public key among the clients of its [security]?");
   };
+  // True: something listens there. A daemon that was killed in mid-handshake may come back in time.
+  const auto look = [&] {
+    try {
+      diagnose(endpoint, peer, has_keys);
+      return true;
+    } catch (const ConnectionError& error) {
+      if (error.reason != Reason::kNothingListens || Clock::now() >= deadline) throw;
+      return false;
+    }
+  };
   for (;;) {
     switch (monitor.next(deadline)) {
       case ZMQ_EVENT_HANDSHAKE_SUCCEEDED:
@@ -286,7 +296,7 @@ void wait_for_peer(Monitor& monitor, const std::string& endpoint, Peer peer, boo
       case ZMQ_EVENT_DISCONNECTED:
         // After a greeting, before the handshake's end: keys that do not fit, or a ZeroMQ socket
         // of another kind.
-        diagnose(endpoint, peer, has_keys);
+        if (!look()) break;
         if (has_keys) throw refused();
         throw because(Reason::kNoInotifier,
                       fmt::format("{}: is it the endpoint of [{}]?", names_of(peer).not_ours,
@@ -296,8 +306,7 @@ void wait_for_peer(Monitor& monitor, const std::string& endpoint, Peer peer, boo
         if (has_keys) throw refused();
         throw because(Reason::kNothingListens, names_of(peer).no_answer);
       default:
-        diagnose(endpoint, peer,
-                 has_keys);  // a daemon that stops or starts just now is tried again
+        look();  // a daemon that stops or starts just now is tried again
     }
   }
 }

@@ -2,6 +2,8 @@
 // fetch service (clients/README.md) which a test can make misbehave. That the real daemon behaves
 // as the model does is shown by tests/e2e/test_consume.py.
 #include <doctest/doctest.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -15,6 +17,7 @@
 #include <thread>
 #include <zmq.hpp>
 
+#include "base/unique_fd.hpp"
 #include "client/reply.hpp"
 #include "inotifier/client.hpp"
 #include "inotifier/wire.hpp"
@@ -846,6 +849,31 @@ TEST_CASE("no fetch service is told apart, within three seconds") {
     });
     CHECK(refusal(service.endpoint) == Reason::kNoInotifier);
   }
+}
+
+TEST_CASE("a daemon that is killed in mid-handshake is waited for") {
+  Service service;
+  service.say(1);
+  service.stop();
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  address.sin_port = htons(
+      static_cast<in_port_t>(std::stoi(service.endpoint.substr(service.endpoint.rfind(':') + 1))));
+  UniqueFd dying(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  const int yes = 1;
+  ::setsockopt(dying.get(), SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
+  REQUIRE(::bind(dying.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0);
+  REQUIRE(::listen(dying.get(), 1) == 0);
+  const std::jthread daemon([&] {
+    UniqueFd peer(::accept(dying.get(), nullptr, nullptr));
+    dying.reset();
+    peer.reset();
+    std::this_thread::sleep_for(kShort);  // the client finds nothing meanwhile
+    service.restart();
+  });
+  Client client(service, [](Consumer::Options& options) { options.connect_timeout = kSoon; });
+  CHECK(client.need().id == "id0");
 }
 
 TEST_CASE("a requester asks, and throws what is refused") {
