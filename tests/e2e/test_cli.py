@@ -305,13 +305,16 @@ def test_sub_through_jq(daemon, processes, tool, inotifier):
     assert all(line.startswith(b"/") for line in out.splitlines())
 
 
-def test_python_subscriber(daemon, processes):
-    """The example of clients/python, as it stands there."""
-    script = PROJECT / "clients" / "python" / "subscriber.py"
-    environment = {**os.environ, "INOTIFIER_PUBLISH_ENDPOINT": daemon.endpoint}
+@pytest.mark.parametrize("socket", ["publish", "fetch"])
+def test_the_few_lines_of_the_readme(daemon, processes, socket):
+    """Python without a client of ours, as it stands there."""
+    endpoint = f"ipc:///run/inotifier/{socket}"
+    readme = (PROJECT / "README.md").read_text()
+    (script,) = [b for b in re.findall(r"```python\n(.*?)```", readme, re.S) if endpoint in b]
+    ours = {"publish": daemon.endpoint, "fetch": daemon.fetch_endpoint}[socket]
+    script = script.replace(endpoint, ours).replace("/incoming/", "/in/")
     process = processes(
-        ["/usr/bin/python3", "-u", script, daemon.endpoint],
-        env=environment,
+        ["/usr/bin/python3", "-u", "-c", script],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )
@@ -326,7 +329,7 @@ def test_python_subscriber(daemon, processes):
         text += process.stdout.read() or b""
         return str(daemon.workdir / "in" / "f").encode() in text
 
-    wait_for(heard, what="a path from subscriber.py", interval=0.05)
+    wait_for(heard, what="a path from the script", interval=0.05)
 
 
 # --- check
