@@ -27,3 +27,5 @@ foreach(file IN LISTS client_tests)
   add_client_test(${client}.${group} ${heavy}
     /usr/bin/python3 -B -m pytest -q -rs -p no:cacheprovider ${file})
 endforeach()
+
+add_client_test(node ON ${PROJECT_SOURCE_DIR}/clients/node/run-tests.sh)

@@ -10,3 +10,4 @@ while IFS= read -r -d '' path; do
   # </dev/null: a command that reads its input would eat the paths that follow.
   "$@" "$path" </dev/null || echo "${0##*/}: $1 failed ($?) for $path" >&2
 done < <(inotifier consume "$name" file.completed --until-empty -0)
+wait $!  # its exit code is ours: without a daemon there is nothing to do, but that is no success

@@ -1,0 +1,25 @@
+#!/bin/bash
+# Installs what the client needs into a directory of its own, and runs its tests and the type check
+# there. INOTIFIER is the daemon. Exit code 77: node or npm are missing, nothing was tested.
+set -eu
+here=$(cd "$(dirname "$0")" && pwd)
+
+for tool in node npm; do
+  command -v $tool >/dev/null || { echo "skipped: no $tool (apt install nodejs npm)"; exit 77; }
+done
+node -e 'process.exit(process.versions.node.split(".")[0] < 18 ? 1 : 0)' ||
+  { echo "skipped: node $(node --version) is older than 18"; exit 77; }
+export INOTIFIER=${INOTIFIER:-$here/../../build/release/inotifier}
+[ -x "$INOTIFIER" ] || { echo "$INOTIFIER: no daemon to test with: build it, or set INOTIFIER" >&2; exit 1; }
+INOTIFIER=$(realpath "$INOTIFIER")
+export INOTIFIER_VECTORS=$here/../vectors
+unset INOTIFIER_FETCH_ENDPOINT INOTIFIER_PUBLISH_ENDPOINT INOTIFIER_SERVER_KEY INOTIFIER_KEY INOTIFIER_ROOTS
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+cp -r "$here"/. "$work"
+cd "$work"
+npm install --no-audit --no-fund --loglevel error
+npm run --silent types
+echo "types: ok"
+node --test test/*.test.js
