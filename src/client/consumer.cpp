@@ -117,6 +117,7 @@ std::optional<Event> Consumer::next(milliseconds timeout) {
   const auto start = Clock::now();
   const auto deadline = timeout < milliseconds(0) ? Clock::time_point::max() : start + timeout;
   impl.looked = false;
+  impl.call_began = impl.last_id;
   if (start >= impl.tell_at) {  // events in hand must not keep us from everything else
     impl.tell_at = start + kAckInterval / 2;
     impl.look();
@@ -127,11 +128,11 @@ std::optional<Event> Consumer::next(milliseconds timeout) {
     impl.look();
     if (!impl.window.nothing_in_hand()) continue;
     impl.tell(false);
-    impl.ask();
     if (impl.looked && impl.longest_wait == milliseconds(0) &&
         (impl.empty || impl.current == State::kStandby)) {
       return std::nullopt;
     }
+    impl.ask();
     if (!impl.wait(deadline)) return std::nullopt;
   }
 }

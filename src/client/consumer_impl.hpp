@@ -122,9 +122,10 @@ struct Consumer::Impl {
   Window window;
   std::uint64_t acked = 0;  // told to the daemon and confirmed
   std::uint64_t resets = 0;
-  bool useless = false;  // the last fetch led no further
-  bool empty = false;    // the last fetch had nothing
-  bool looked = false;   // a fetch was answered during this call
+  bool useless = false;         // the last fetch led no further
+  bool empty = false;           // the last fetch had nothing
+  bool looked = false;          // a fetch was asked and answered during this call
+  std::int64_t call_began = 0;  // last_id then: what was asked before it says nothing of now
   std::uint64_t malformed = 0;
 };
 

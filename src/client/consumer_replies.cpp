@@ -89,7 +89,7 @@ void Consumer::Impl::on_fetch(const Request& request, Reply reply) {
   known = true;
   if (reply.head.find("standby") != nullptr) {
     enter(State::kStandby);
-    looked = true;
+    looked = looked || request.id > call_began;
     // Not at once, whatever becomes of `wait`.
     ask_at = Clock::now() + (longest_wait == milliseconds(0) ? kPause : kFirstBackoff);
     return;
@@ -106,7 +106,7 @@ void Consumer::Impl::on_fetch(const Request& request, Reply reply) {
   }
   useless = !(end && *end > window.seen());
   empty = reply.events.empty() && !more;
-  looked = true;
+  looked = looked || request.id > call_began;
   window.take_fetched(std::move(reply), end.value_or(0));
   enter(State::kOwner);
 }

@@ -580,6 +580,20 @@ TEST_CASE("with no wait the end is told at once") {
   CHECK(client.consumer->caught_up());
 }
 
+TEST_CASE("an answer to what was asked earlier does not tell the end") {
+  Service service;
+  Client client(service, [](Consumer::Options& options) { options.wait = milliseconds(0); });
+  CHECK_FALSE(client.consumer->next(kSoon));
+  for (int i = 0; i < 20; ++i) {
+    const int before = service.count("fetch");
+    CHECK_FALSE(client.consumer->next(milliseconds(0)));  // asks, and has no time for the answer
+    while (service.count("fetch") == before) std::this_thread::yield();
+    service.say(1);
+    client.consumer->done(client.need());
+    CHECK_FALSE(client.consumer->next(kSoon));
+  }
+}
+
 TEST_CASE("what another client took over is forgotten") {
   Service service;
   service.say(3);

@@ -322,8 +322,19 @@ def test_what_is_no_event_is_counted_and_the_rest_given_out():
 def test_who_does_not_wait_is_told_that_there_is_nothing():
     bench = Bench(events(1), wait=0)
     bench.turn()
-    looks = bench.core.looks
+    asked = bench.core.asked
     bench.core.window.finish(bench.take(1)[0].position)
-    assert not bench.core.nothing_since(looks)
+    assert not bench.core.nothing_since(asked)
     bench.turn()
-    assert bench.core.nothing_since(looks)
+    assert bench.core.nothing_since(asked)
+
+
+def test_an_answer_to_what_was_asked_earlier_does_not_tell_the_end():
+    bench = Bench(wait=0)
+    bench.core.ask(0.0)
+    (request,) = bench.requests()
+    asked = bench.core.asked
+    bench.answer(request)
+    assert not bench.core.nothing_since(asked)
+    bench.turn()
+    assert bench.core.nothing_since(asked)

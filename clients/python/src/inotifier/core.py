@@ -42,7 +42,7 @@ class ConsumerCore:
         self.behind: Optional[int] = None
         self.lost: Optional[Lost] = None  # as in the last reply
         self.empty = False  # the last fetch had nothing new, and nothing lay behind it
-        self.looks = 0  # replies to fetches
+        self._looked = 0  # the last fetch that was answered
         self.malformed = 0
         self.window = Window()
         self.failures: Deque[Failure] = collections.deque()
@@ -71,10 +71,15 @@ class ConsumerCore:
 
     # What the daemon is asked and told
 
-    def nothing_since(self, looks: int) -> bool:
-        """Who does not want to wait has looked since, and there is nothing."""
+    @property
+    def asked(self) -> int:
+        """The last request so far."""
+        return self._last_id
+
+    def nothing_since(self, asked: int) -> bool:
+        """Who does not want to wait has asked after that request, and there is nothing."""
         idle = self.empty or self.state == STANDBY
-        return not self.options.wait and self.looks > looks and idle
+        return not self.options.wait and self._looked > asked and idle
 
     @property
     def started(self) -> bool:
@@ -312,7 +317,7 @@ class ConsumerCore:
                 self._reset(Reset("stream_changed", "the daemon's journal was begun anew"))
                 return
         self._known = True
-        self.looks += 1
+        self._looked = max(self._looked, request.id)
         self._answered = True
         if "standby" in reply:
             self._enter(STANDBY)

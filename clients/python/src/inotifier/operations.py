@@ -121,7 +121,7 @@ class ConsumerOperations:
     def next(self, timeout: Optional[float]) -> Steps[Optional[Event]]:
         deadline = deadline_after(timeout)
         core = yield from self.open()
-        now, looks = time.monotonic(), core.looks
+        now, asked = time.monotonic(), core.asked
         if now >= self._tell_at:  # events in hand must not keep us from everything else
             self._tell_at = now + ACK_INTERVAL / 2
             self._look(core)
@@ -134,7 +134,7 @@ class ConsumerOperations:
             if core.window.in_hand:
                 continue
             self._tell(core)
-            if core.nothing_since(looks):
+            if core.nothing_since(asked):
                 return None
             self._ask(core)
             if not (yield from self._wait(core, deadline)):
@@ -146,7 +146,7 @@ class ConsumerOperations:
         self._look(core)
         core.window.give_back()
         self._tell(core)
-        looks, resets = core.looks, core.resets
+        asked, resets = core.asked, core.resets
         cursor, lost = core.window.cursor, core.lost
         while True:
             if core.resets != resets:
@@ -154,7 +154,7 @@ class ConsumerOperations:
             if core.window.in_hand or core.window.cursor > cursor or (core.lost and not lost):
                 events = core.window.take_all()
                 return Batch(events, core.window.cursor, core.stream, core.behind or 0, core.lost)
-            if core.nothing_since(looks):
+            if core.nothing_since(asked):
                 return None
             self._ask(core)
             if not (yield from self._wait(core, deadline)):
