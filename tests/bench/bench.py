@@ -2,7 +2,7 @@
 """Measures the daemon side by side with its peers and prints Markdown tables.
 
 bench.py [--binary PATH] [--writer PATH] [--step PATH] [--directory DIR] [tree] [receiver] [latency]
-[throughput] [publish] [step] [restart] [million]; without a name all of them. A peer that is not installed is left out.
+[throughput] [publish] [step] [restart] [million] [django]; without a name all of them. A peer that is not installed is left out.
 """
 
 import argparse
@@ -598,6 +598,13 @@ def bench_million(count=1_000_000):
     )
 
 
+def bench_django():
+    print("\ndjango: 10,000 events through inotifier_consume\n", flush=True)
+    script = harness.PROJECT / "clients/django/tests/bench/django_bench.py"
+    words = ["--binary", harness.BINARY, "--directory", arguments.directory]
+    subprocess.run([sys.executable, "-B", str(script), *words], check=True)
+
+
 BENCHES = {
     "tree": bench_tree,
     "receiver": bench_receiver,
@@ -607,6 +614,7 @@ BENCHES = {
     "step": bench_step,
     "restart": bench_restart,
     "million": bench_million,
+    "django": bench_django,
 }
 
 

@@ -1,0 +1,10 @@
+"""Finished files as Django signals: nothing is lost, each is worked on once.
+
+    from django_inotifier.signals import on
+
+    @on("file.completed", watch="incoming", match="*.dcm")
+    def store(sender, event, **kwargs):
+        Instance.objects.create(path=event.path)
+"""
+
+__version__ = "0.1.0"

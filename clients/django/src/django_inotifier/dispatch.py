@@ -1,0 +1,23 @@
+"""Who gets an event: the handler of its watch, then the receivers of its type."""
+
+from django.utils.module_loading import import_string
+
+from . import conf, signals
+from .models import InboxEvent
+
+# What a handler gets: it is for people who want files, and a stalled one is none yet.
+HANDLED = ("file.completed", "directory.completed", "group.completed")
+
+
+def dispatch(row: InboxEvent) -> None:
+    """Raises what the first one raises; those after it have not run then."""
+    event = row.event
+    if event.type in HANDLED:
+        path = (conf.raw().get("HANDLERS") or {}).get(event.watch)
+        if path is not None:
+            import_string(path)(event)
+    signals.signal_for(event.type).send(sender=InboxEvent, event=event, inbox_event=row)
+
+
+def anybody_listens() -> bool:
+    return bool(conf.raw().get("HANDLERS")) or signals.has_receivers()

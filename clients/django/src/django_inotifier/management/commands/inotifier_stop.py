@@ -1,0 +1,18 @@
+from django.core.management.base import BaseCommand, CommandError
+
+from ... import conf
+from ...daemon import DaemonError, OwnDaemon
+
+
+class Command(BaseCommand):
+    help = "Stops the daemon that inotifier_start runs."
+
+    def handle(self, *args, **options):
+        try:
+            pid = OwnDaemon(conf.config()).stop()
+        except DaemonError as error:
+            raise CommandError(str(error)) from None
+        if options["verbosity"] >= 1:
+            self.stdout.write(
+                "inotifier did not run" if pid is None else f"inotifier stopped, pid {pid}"
+            )

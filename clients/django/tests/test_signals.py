@@ -1,0 +1,151 @@
+"""Signals, @on, handlers, and what a site's tests use: deliver."""
+
+import pytest
+from django_inotifier import dispatch, signals
+from django_inotifier.models import InboxEvent
+from django_inotifier.testing import deliver
+from inotifier.testing import make_event
+
+pytestmark = pytest.mark.usefixtures("receivers")
+
+handled = []
+
+
+def handler(event):
+    handled.append(event)
+
+
+@pytest.fixture
+def told(receivers):
+    """told(*types, **filters) is what a receiver with these got."""
+
+    def connect(*types, **filters):
+        got = []
+
+        @signals.on(*types, **filters)
+        def receive(sender, event, **kwargs):
+            got.append(event.relative_path or event.type)
+
+        return got
+
+    return connect
+
+
+@pytest.mark.django_db
+def test_every_type_has_a_signal(receivers):
+    assert len(signals.RAW_TYPES) == 15
+    for type in signals.TYPES:
+        got = []
+
+        def receive(sender, event, **kwargs):
+            got.append((sender, event.type))
+
+        name = type.replace(".", "_")
+        getattr(signals, name).connect(receive, sender=InboxEvent)
+        deliver(type)
+        assert got == [(InboxEvent, type)]
+
+
+@pytest.mark.django_db
+def test_filters(told):
+    all_ = told("file.completed")
+    both = told("file.completed", "file.removed")
+    watch = told("file.completed", watch="b")
+    watches = told("file.completed", watch=["a", "b"])
+    names = told("file.completed", match="*.dcm")
+    below = told("file.completed", match=["x/*", "*.txt"])
+    for watch_, path in [("a", "1.dcm"), ("b", "x/2.dcm"), ("c", "x/y/3.txt")]:
+        deliver("file.completed", path=f"/in/{path}", root="/in", watch=watch_)
+    deliver("file.removed", path="/in/4", root="/in", watch="a")
+    assert all_ == ["1.dcm", "x/2.dcm", "x/y/3.txt"]
+    assert both == [*all_, "4"]
+    assert watch == ["x/2.dcm"] and watches == ["1.dcm", "x/2.dcm"]
+    assert names == ["1.dcm", "x/2.dcm"] and below == ["x/2.dcm", "x/y/3.txt"]
+
+
+@pytest.mark.django_db
+def test_an_event_without_a_path_matches_no_pattern(told):
+    with_pattern, without = told("watch.ready", match="*"), told("watch.ready")
+    deliver("watch.ready")
+    assert with_pattern == [] and without == ["watch.ready"]
+
+
+@pytest.mark.parametrize(
+    "pattern, yes, no",
+    [
+        ("*.dcm", ["a.dcm", "x/y/a.dcm", ".dcm", "line\nend.dcm"], ["a.DCM", "a.dcm.part"]),
+        ("a?c", ["abc", "x/abc"], ["ac", "abbc"]),
+        ("x/*.dcm", ["x/a.dcm"], ["a.dcm", "x/y/a.dcm", "z/x/a.dcm"]),
+        ("x/**", ["x/a", "x/y/z"], ["x", "xa/b"]),
+        ("**/x/*", ["x/a", "y/x/a"], ["x", "x/a/b"]),
+        ("[ab]*.[!t]xt", ["a1.dxt", "b.axt"], ["c.axt", "a.txt"]),
+        ("/a", ["a"], ["b/a"]),
+        ("a+(b)", ["a+(b)"], ["aab"]),
+        (r"\*", ["*"], ["a"]),
+    ],
+)
+def test_patterns_are_the_daemons(pattern, yes, no):
+    matches = signals.compile_pattern(pattern)
+    assert [path for path in yes if not matches(path)] == []
+    assert [path for path in no if matches(path)] == []
+
+
+def test_a_misspelt_type_is_an_error():
+    for wrong in ("file.complete", "file_completed", "in_creat"):
+        with pytest.raises(ValueError, match="did you mean"):
+            signals.on(wrong)
+    with pytest.raises(TypeError):
+        signals.on()
+    with pytest.raises(TypeError):
+        signals.on(lambda sender, event: None)
+    signals.on("site.own-type")  # a daemon may have processors of its own
+
+
+@pytest.mark.django_db
+def test_types_of_others(told):
+    got = told("site.own-type")
+    deliver("site.own-type", path="/in/a")
+    assert got == ["a"]
+
+
+@pytest.mark.django_db
+def test_handlers(settings):
+    settings.INOTIFIER = {"CONSUMER": "c", "HANDLERS": {"incoming": f"{__name__}.handler"}}
+    assert dispatch.anybody_listens()
+    handled.clear()
+    deliver("file.completed", path="/in/a")
+    deliver("file.completed", path="/in/b", watch="other")
+    deliver("file.stalled", path="/in/c.part")  # no file yet
+    deliver("watch.ready")
+    assert [event.path for event in handled] == ["/in/a"]
+
+
+def test_nobody_listens(receivers, settings):
+    from django.core.management import CommandError, call_command
+
+    assert not dispatch.anybody_listens()
+    with pytest.raises(CommandError, match="connect a receiver"):
+        call_command("inotifier_consume")
+
+
+@pytest.mark.django_db
+def test_deliver(told, tmp_path):
+    got = told("file.completed")
+    (tmp_path / "a").write_bytes(b"123")
+    row = deliver("file.completed", path=tmp_path / "a", extra=1)
+    assert row.status == "done" and row.event.size == 3 and row.event.data["extra"] == 1
+    deliver("file.completed", path=tmp_path / "a")  # another version of it
+    event = make_event(path="/in/b")
+    assert deliver(event).pk == deliver(event).pk
+    assert got == ["a", "a", "b"] and InboxEvent.objects.count() == 3
+
+
+@pytest.mark.django_db
+def test_deliver_raises_what_the_receiver_raises(receivers):
+    @receivers.on("file.completed")
+    def receive(sender, event, **kwargs):
+        raise ValueError("no good")
+
+    with pytest.raises(ValueError, match="no good"):
+        deliver("file.completed", path="/in/a")
+    assert InboxEvent.objects.count() == 0
