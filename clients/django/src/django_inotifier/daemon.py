@@ -146,8 +146,8 @@ class OwnDaemon:
     def _answers(self) -> bool:
         try:
             ask(self.config, 0.2)
-        except inotifier.NothingListens:
-            return False
+        except (inotifier.NothingListens, inotifier.NoAnswer, inotifier.NotInotifier):
+            return False  # the last is also who listens already and does not answer yet
         return True
 
 
