@@ -5,10 +5,13 @@ import re
 import signal
 import socket
 import subprocess
+import time
 
+import msgpack
 import pytest
 import zmq
 
+from durable import Consumer
 from harness import BINARY, PATIENCE, Collector, wait_for
 
 
@@ -321,3 +324,40 @@ def test_ready_daemon_of_another_working_directory(workdir, processes):
         collector.stop()
 
 
+def test_a_subscriber_that_does_not_read_delays_nobody(workdir, daemons):
+    publish = {
+        "endpoint": f"ipc://{workdir}/daemon.sock",
+        "heartbeat": "200ms",
+        "high_water_mark": 100,
+    }
+    daemon = daemons(workdir, publish=publish)
+    context = zmq.Context()
+    stalled = context.socket(zmq.SUB)
+    stalled.setsockopt(zmq.RCVHWM, 1)
+    stalled.setsockopt(zmq.LINGER, 0)
+    stalled.setsockopt(zmq.SUBSCRIBE, b"")
+    stalled.connect(daemon.endpoint)
+    assert stalled.poll(10_000 * PATIENCE), "no heartbeat"
+    slowest = 0
+    rounds, files = 120, 25  # few at once: half a high-water mark may still be accounted for
+    for number in range(rounds):
+        begin = time.monotonic()
+        for i in range(files):
+            (workdir / "in" / f"{'x' * 200}-{number}-{i}").write_bytes(b"x")
+        daemon.collector.wait(count=(number + 1) * files)
+        slowest = max(slowest, time.monotonic() - begin)
+    assert slowest < 2 * PATIENCE
+    consumer = Consumer(daemon)
+    consumer.drain()
+    assert len(set(consumer.paths())) == rounds * files
+    # What it missed shows in the first heartbeat after all that was kept for it.
+    heard, last = 0, None
+    end = daemon.collector.of()[-1].event["sequence"]
+    while last != end:
+        topic, body = stalled.recv_multipart()
+        heard += topic == b"file.completed/in/"
+        if topic == b"heartbeat/":
+            last = msgpack.unpackb(body)["last"].get("file.completed/in/")
+    assert heard < rounds * files, "it did read after all"
+    stalled.close()
+    context.term()
