@@ -101,11 +101,15 @@ def test_unzip(workdir, daemon, sources, tool):
 
 
 def test_zip_written_into_the_watch(workdir, daemon, sources, tool):
-    """zip writes ziXXXXXX and renames it: nobody can know that name for temporary, so all that is
-    asked is that the archive is told once it has its final name."""
+    """zip makes the archive empty under its final name, closes it and deletes it again, to see
+    whether it may; then it writes ziXXXXXX and renames it. The empty file is a closed file for as
+    long as it is there, and nobody can know ziXXXXXX for temporary: all that is asked is that the
+    archive is told, once and last."""
     run(tool("zip"), "-qr", workdir / "in" / "t.zip", ".", cwd=sources)
-    messages = daemon.collector.wait(path=workdir / "in" / "t.zip")
-    assert_final(messages[-1:])
+    daemon.sentinel()
+    *trial, archive = daemon.collector.of(path=workdir / "in" / "t.zip")
+    assert_final([archive])
+    assert [m.event["data"]["size"] for m in trial] in ([], [0])
 
 
 def test_curl(workdir, daemon, sources, tool):
