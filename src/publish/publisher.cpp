@@ -27,7 +27,9 @@ Publisher::Publisher(zmq::context_t& context, const std::vector<std::string>& en
     : impl_(std::make_unique<Impl>(context)) {
   zmq::socket_t& socket = impl_->socket;
   socket.set(zmq::sockopt::sndhwm, high_water_mark);
-  socket.set(zmq::sockopt::linger, 1000);  // at the end: what is queued may still leave
+  // At the end what is queued may still leave, but whoever does not read must not keep us: with the
+  // time that the runner takes for the last turns it stays well below a second.
+  socket.set(zmq::sockopt::linger, 300);
   // What a subscriber sends is its subscriptions; a topic has 64 + 64 bytes at most.
   socket.set(zmq::sockopt::maxmsgsize, std::int64_t{4096});
   impl_->bound.emplace(socket, endpoints, "publish", security);

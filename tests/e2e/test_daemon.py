@@ -11,8 +11,8 @@ import msgpack
 import pytest
 import zmq
 
-from durable import Consumer
-from harness import BINARY, PATIENCE, Collector, wait_for
+from durable import Consumer, Service
+from harness import BINARY, PATIENCE, Collector, fastest_stop, wait_for, write
 
 
 def run(*words, **options):
@@ -27,9 +27,40 @@ def run(*words, **options):
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_stops_cleanly(workdir, daemon, number):
-    daemon.signal(number)
-    assert daemon.process.wait(1 * PATIENCE) == 0
+def test_stops_within_a_second(workdir, daemons, number):
+    assert fastest_stop(lambda: daemons(workdir), number) < 1 * PATIENCE
+
+
+def test_stops_within_a_second_whoever_does_not_read(workdir, daemons):
+    """What is queued for a subscriber or a consumer may leave, but is not waited for."""
+    context = zmq.Context()
+    sockets = []  # one that nobody holds is closed
+    told = 0
+
+    def start():
+        nonlocal told
+        daemon = daemons(workdir)
+        subscriber, consumer = context.socket(zmq.SUB), context.socket(zmq.DEALER)
+        sockets.extend([subscriber, consumer])
+        for stalled, endpoint in ((subscriber, daemon.endpoint), (consumer, daemon.fetch_endpoint)):
+            stalled.setsockopt(zmq.RCVHWM, 1)
+            stalled.setsockopt(zmq.RCVBUF, 4096)
+            stalled.connect(endpoint)
+        subscriber.setsockopt(zmq.SUBSCRIBE, b"")
+        assert subscriber.poll(10_000 * PATIENCE), "no heartbeat"
+        told += 1500
+        directory = workdir / "in" / str(told)
+        directory.mkdir()
+        write("bulk", 1500, 100, directory, "--bytes", 10)
+        daemon.collector.wait(count=told, timeout=30)  # its journal is new: also those from before
+        for number in range(8):
+            page = {"op": "fetch", "request": number, "after": "0", "limit": 1500}
+            consumer.send_multipart([b"", msgpack.packb(page)])
+        wait_for(lambda: Service(daemon.fetch_endpoint).request("status"), what="the pages to be read")
+        return daemon
+
+    assert fastest_stop(start) < 1 * PATIENCE
+    context.destroy(linger=0)
 
 
 def test_stops_while_it_waits_for_a_writer(workdir, daemon, stepped):
