@@ -120,7 +120,10 @@ export class Subscriber implements AsyncIterable<Event> {
   readonly malformed: number;
   /** Connects, which next() does otherwise. Throws ConnectionFailed. */
   open(): Promise<void>;
-  /** null: `timeout` seconds ran out, or it was closed or aborted. */
+  /**
+   * null: `timeout` seconds ran out, or it was closed or aborted. Throws ConnectionFailed, also when
+   * the daemon was started anew and will have us no more.
+   */
   next(timeout?: number): Promise<Event | null>;
   close(): void;
   [Symbol.asyncIterator](): AsyncGenerator<Event, void, void>;
@@ -154,7 +157,8 @@ export class Consumer implements AsyncIterable<Event> {
   open(): Promise<Record<string, any>>;
   /**
    * One event, to be finished with done(); null: `timeout` seconds ran out, or it was closed or
-   * aborted. Throws ConnectionFailed, and RequestError for what the daemon will not do.
+   * aborted. Throws ConnectionFailed, also when the daemon was started anew and will have us no more,
+   * and RequestError for what it will not do.
    */
   next(timeout?: number): Promise<Event | null>;
   /** This one, in any order. */

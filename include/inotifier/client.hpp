@@ -53,7 +53,7 @@ struct Connection {
   std::string server_key;
   std::string key;
   /// How long the constructor waits for a daemon that has not started yet. Afterwards a lost
-  /// connection is renewed for ever.
+  /// connection is renewed for ever, unless the daemon comes back and will have us no more.
   std::chrono::milliseconds connect_timeout{2500};
 };
 
@@ -82,7 +82,9 @@ class Subscriber {
   Subscriber& operator=(Subscriber&&) noexcept;
 
   /// The next event; nothing if `timeout` ran out first (negative: wait for ever) or if a signal
-  /// came. Messages that are no events are counted and passed over.
+  /// came. Messages that are no events are counted and passed over. Throws ConnectionError, now and
+  /// in every later call, if the daemon was started anew and will have us no more: our key was
+  /// taken away, or it wants keys, or none.
   std::optional<Event> next(std::chrono::milliseconds timeout);
 
   /// True once anything arrived, a heartbeat at least: the subscription is in effect, and what is
@@ -108,7 +110,7 @@ class Requester {
   /// Sends `arguments` with `op`; the reply's map (without `events`). Throws RequestError for what
   /// the daemon refuses
   /// ("busy" is retried until `timeout`) and ConnectionError(kNoAnswer): whether the request was
-  /// carried out is not known then.
+  /// carried out is not known then. Another ConnectionError if the daemon will have us no more.
   Value request(std::string_view op, const Value::Map& arguments = {},
                 std::chrono::milliseconds timeout = std::chrono::seconds(10));
 
@@ -203,7 +205,9 @@ class Consumer {
   /// The next event; nothing if `timeout` ran out first (negative: wait for ever), if a signal
   /// came, if wake_fd can be read, or if the window is full for so long. Throws RequestError for
   /// what the daemon will not do: "bad_request" (other types than those stored), "unknown_consumer"
-  /// (it was forgotten meanwhile), "not_allowed".
+  /// (it was forgotten meanwhile), "not_allowed". Throws ConnectionError, as keep_alive() and
+  /// flush() do, if the daemon was started anew and will have us no more, as when our key was taken
+  /// away; who calls again asks again.
   std::optional<Event> next(std::chrono::milliseconds timeout);
 
   /// Does what next() does besides (acks, the lease, reconnecting) without taking an event. Call it

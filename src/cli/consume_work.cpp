@@ -58,15 +58,22 @@ Working::Working(const ConsumeArguments& arguments)
 int Working::run() {
   last_event_ = mono();
   int result = 0;
-  try {
-    result = work();
-  } catch (const RequestError& error) {
+  bool refused = false;
+  const auto end_work = [&](const std::exception& error) {
     fmt::print(stderr, "inotifier: {}\n", error.what());
     stop();
     drain_without_daemon();
     result = 1;
+  };
+  try {
+    result = work();
+  } catch (const RequestError& error) {
+    end_work(error);
+  } catch (const ConnectionError& error) {
+    end_work(error);
+    refused = true;  // the key was taken away: there is nobody to tell
   }
-  if (!session_.consumer->flush(kFlush) && result == 0 && !stopping_) result = 1;
+  if (!refused && !session_.consumer->flush(kFlush) && result == 0 && !stopping_) result = 1;
   jobs_.enforce(std::numeric_limits<Nanos>::max());  // what a job left behind after its time
   fmt::print(stderr, "inotifier: {} done, {} failed, {} skipped\n", done_, failed_, skipped_);
   return result;

@@ -182,6 +182,21 @@ void diagnose(const std::string& endpoint, Peer peer, bool has_keys) {
   }
 }
 
+ConnectionError refused_keys(const std::string& endpoint) {
+  return {Reason::kHandshakeRefused,
+          fmt::format("{}: the peer refuses our keys: is --server-key the daemon's public key, and "
+                      "our own public key among the clients of its [security]?",
+                      endpoint)};
+}
+
+/// After a greeting, before the handshake's end, and a second look finds nothing wrong: keys that
+/// do not fit, or a ZeroMQ socket of another kind.
+ConnectionError broken_off(const std::string& endpoint, Peer peer, bool has_keys) {
+  if (has_keys) return refused_keys(endpoint);
+  return {Reason::kNoInotifier, fmt::format("{}: {}: is it the endpoint of [{}]?", endpoint,
+                                            names_of(peer).not_ours, names_of(peer).socket)};
+}
+
 }  // namespace
 
 int milliseconds_until(Clock::time_point deadline) {
@@ -210,6 +225,9 @@ Monitor::Monitor(zmq::context_t& context, zmq::socket_t& watched)
   constexpr int kWanted = ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL |
                           ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL | ZMQ_EVENT_HANDSHAKE_FAILED_AUTH |
                           ZMQ_EVENT_DISCONNECTED;
+  // No limit: nobody may look for long, and at the limit libzmq's thread would wait for room, and
+  // closing the socket for that thread.
+  events_.set(zmq::sockopt::rcvhwm, 0);
   // A name of its own: the monitor of a socket closed before may not be gone yet.
   const std::string address = fmt::format("inproc://monitor-{}", fmt::ptr(watched.handle()));
   if (zmq_socket_monitor(watched.handle(), address.c_str(), kWanted) != 0) throw zmq::error_t();
@@ -269,14 +287,6 @@ void connect(zmq::socket_t& socket, const std::string& endpoint, Peer peer) {
 void wait_for_peer(Monitor& monitor, const std::string& endpoint, Peer peer, bool has_keys,
                    milliseconds timeout) {
   const auto deadline = Clock::now() + timeout;
-  const auto because = [&](Reason reason, std::string_view text) {
-    return ConnectionError(reason, fmt::format("{}: {}", endpoint, text));
-  };
-  const auto refused = [&] {
-    return because(Reason::kHandshakeRefused,
-                   "the peer refuses our keys: is --server-key the daemon's public key, and our "
-                   "own public key among the clients of its [security]?");
-  };
   // True: something listens there. A daemon that was killed in mid-handshake may come back in time.
   const auto look = [&] {
     try {
@@ -292,23 +302,26 @@ void wait_for_peer(Monitor& monitor, const std::string& endpoint, Peer peer, boo
       case ZMQ_EVENT_HANDSHAKE_SUCCEEDED:
         return;
       case ZMQ_EVENT_HANDSHAKE_FAILED_AUTH:
-        throw refused();
+        throw refused_keys(endpoint);
       case ZMQ_EVENT_DISCONNECTED:
-        // After a greeting, before the handshake's end: keys that do not fit, or a ZeroMQ socket
-        // of another kind.
         if (!look()) break;
-        if (has_keys) throw refused();
-        throw because(Reason::kNoInotifier,
-                      fmt::format("{}: is it the endpoint of [{}]?", names_of(peer).not_ours,
-                                  names_of(peer).socket));
+        throw broken_off(endpoint, peer, has_keys);
       case 0:
         diagnose(endpoint, peer, has_keys);
-        if (has_keys) throw refused();
-        throw because(Reason::kNothingListens, names_of(peer).no_answer);
+        if (has_keys) throw refused_keys(endpoint);
+        throw ConnectionError(Reason::kNothingListens,
+                              fmt::format("{}: {}", endpoint, names_of(peer).no_answer));
       default:
         look();  // a daemon that stops or starts just now is tried again
     }
   }
+}
+
+void throw_if_refused(int event, const std::string& endpoint, Peer peer, bool has_keys) {
+  if (event == ZMQ_EVENT_HANDSHAKE_FAILED_AUTH) throw refused_keys(endpoint);
+  if (event != ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL) return;
+  diagnose(endpoint, peer, has_keys);
+  throw broken_off(endpoint, peer, has_keys);
 }
 
 }  // namespace inotifier

@@ -66,4 +66,9 @@ void connect(zmq::socket_t& socket, const std::string& endpoint, Peer peer);
 void wait_for_peer(Monitor& monitor, const std::string& endpoint, Peer peer, bool has_keys,
                    std::chrono::milliseconds timeout);
 
+/// Of a connection that was there before: throws a ConnectionError if a monitor's `event` says that
+/// the peer will have us no more, as after a restart with other keys. A socket to which that
+/// happened does not try again by itself. Any other loss ZeroMQ gets over.
+void throw_if_refused(int event, const std::string& endpoint, Peer peer, bool has_keys);
+
 }  // namespace inotifier

@@ -40,10 +40,16 @@ Consumer::Impl::Impl(Options given)
 void Consumer::Impl::look() {
   receive();
   const auto now = Clock::now();
-  if (link.disconnected()) {
+  const auto lose = [&] {
     enter(State::kDisconnected);
     renew_at = std::max(renew_at, last_renewal + backoff);
     renewal_due = true;
+  };
+  try {
+    if (link.disconnected()) lose();
+  } catch (const ConnectionError&) {
+    lose();  // who calls again asks again
+    throw;
   }
   for (const Request& request : requests) {
     if (now < request.deadline) continue;

@@ -107,6 +107,7 @@ std::optional<Reply> Link::receive() {
 bool Link::disconnected() {
   bool lost = false;
   while (const int event = monitor_->next(Clock::now())) {
+    throw_if_refused(event, connection_.endpoint, Peer::kFetch, keys_.any());
     if (event == ZMQ_EVENT_DISCONNECTED) lost = true;
   }
   return lost;

@@ -29,7 +29,8 @@ class Link {
   /// The body of a reply that is there; nothing if there is none. Throws WireError if it is no
   /// reply.
   std::optional<Reply> receive();
-  /// True if the monitor has told of a lost connection since the last call.
+  /// True if the monitor has told of a lost connection since the last call. Throws ConnectionError
+  /// if the daemon will have us no more; a new socket asks again.
   bool disconnected();
 
   enum class Woken { kSomething, kTimeout, kInterrupted };

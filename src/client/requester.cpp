@@ -30,7 +30,12 @@ struct Requester::Impl {
         }
       } catch (const WireError&) {  // no reply to anything
       }
-      if (Clock::now() >= deadline || link.disconnected()) return std::nullopt;
+      try {
+        if (Clock::now() >= deadline || link.disconnected()) return std::nullopt;
+      } catch (const ConnectionError&) {
+        link.renew();  // the next request asks again
+        throw;
+      }
       link.wait(deadline, -1);
     }
   }

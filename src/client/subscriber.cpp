@@ -32,15 +32,15 @@ struct Subscriber::Impl {
       for (const std::string& watch : options.watches) prefixes.push_back(type + '/' + watch + '/');
     }
     const ClientKeys keys = read_client_keys(options.server_key, options.key);
+    has_keys = keys.any();
     set_up_socket(socket, options.endpoint, keys);
     socket.set(zmq::sockopt::rcvhwm, 100'000);
     for (const std::string& prefix : prefixes) socket.set(zmq::sockopt::subscribe, prefix);
     if (prefixes.empty()) socket.set(zmq::sockopt::subscribe, "");
     // Last: the daemon reads subscriptions in order, so whoever gets a heartbeat gets the rest too.
     socket.set(zmq::sockopt::subscribe, kHeartbeatTopic);
-    Monitor monitor(context, socket);
     connect(socket, options.endpoint, Peer::kPublisher);
-    wait_for_peer(monitor, options.endpoint, Peer::kPublisher, keys.any(), options.connect_timeout);
+    wait_for_peer(monitor, options.endpoint, Peer::kPublisher, has_keys, options.connect_timeout);
   }
 
   bool wanted(std::string_view topic) const {
@@ -57,6 +57,17 @@ struct Subscriber::Impl {
     if (zmq_msg_recv(frame.handle(), socket.handle(), ZMQ_DONTWAIT) >= 0) return true;
     if (zmq_errno() != EAGAIN && zmq_errno() != EINTR) throw zmq::error_t();
     return false;
+  }
+
+  /// News of the connection. After a refusal nothing more will come.
+  void look() {
+    try {
+      while (const int event = monitor.next(Clock::now())) {
+        throw_if_refused(event, options.endpoint, Peer::kPublisher, has_keys);
+      }
+    } catch (const ConnectionError& error) {
+      refusal = error;
+    }
   }
 
   /// The message that begins with `topic`: an event if it is one, and one that is wanted.
@@ -141,6 +152,9 @@ struct Subscriber::Impl {
   std::vector<std::string> prefixes;  // empty = all
   zmq::context_t context{1};
   zmq::socket_t socket{context, zmq::socket_type::sub};
+  Monitor monitor{context, socket};  // ends before the socket it watches
+  bool has_keys = false;
+  std::optional<ConnectionError> refusal;  // thrown when what came before it is given out
   bool live = false;
   std::uint64_t malformed = 0;
   std::string stream;                                      // "" before the first heartbeat
@@ -161,10 +175,13 @@ std::optional<Event> Subscriber::next(std::chrono::milliseconds timeout) {
       if (auto event = impl_->take(topic)) return event;
       if (!for_ever && Clock::now() >= deadline) return std::nullopt;
     }
-    zmq_pollitem_t item{impl_->socket.handle(), 0, ZMQ_POLLIN, 0};
-    const int count = zmq_poll(&item, 1, for_ever ? -1 : milliseconds_until(deadline));
+    if (impl_->refusal) throw *impl_->refusal;
+    zmq_pollitem_t items[] = {{impl_->socket.handle(), 0, ZMQ_POLLIN, 0},
+                              {impl_->monitor.handle(), 0, ZMQ_POLLIN, 0}};
+    const int count = zmq_poll(items, 2, for_ever ? -1 : milliseconds_until(deadline));
     if (count < 0 && zmq_errno() != EINTR) throw zmq::error_t();
     if (count < 0 || (count == 0 && Clock::now() >= deadline)) return std::nullopt;
+    if (items[1].revents != 0) impl_->look();
   }
 }
 

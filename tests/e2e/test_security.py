@@ -11,6 +11,7 @@ import zmq
 import zmq.auth
 import zmq.utils.monitor
 
+from durable import kill
 from harness import BINARY, PATIENCE, wait_for
 
 
@@ -46,13 +47,13 @@ def keys(workdir):
     return made
 
 
-def tcp_of(daemon):
-    """The tcp endpoint that the daemon says it publishes on."""
+def tcp_of(daemon, what="publishing"):
+    """The tcp endpoint that the daemon says it publishes on, or answers requests ("fetch")."""
 
     def find():
         assert daemon.process.poll() is None, daemon.log_text()
         for line in daemon.log_text().splitlines():
-            if "publishing on tcp://" in line:
+            if f"{what} on tcp://" in line:
                 return line.rsplit(" ", 1)[1]
         return None
 
@@ -297,6 +298,123 @@ def test_our_own_client_connects_with_its_key(workdir, daemons, keys, processes)
     wait_for(lambda: (daemon.sentinel(), known.poll() is not None)[1], what="an event", timeout=30)
     assert known.returncode == 0
     assert b'"file.completed"' in known.stdout.read()
+
+
+class Connected:
+    """A command that prints events, over tcp with a key; it has received some from the daemon."""
+
+    def __init__(self, command, more, daemon, endpoint, workdir, processes):
+        self.daemon = daemon
+        self.endpoint = endpoint
+        self.out = workdir / "out.json"
+        keys = ["--server-key", workdir / "server.key", "--key", workdir / "owner.key_secret"]
+        with self.out.open("wb") as out:
+            self.process = processes(
+                [BINARY, *command, "file.completed", "--endpoint", endpoint, *keys, *more],
+                stdout=out,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+        self.receives()
+
+    def receives(self):
+        written = []
+
+        def comes():
+            assert self.process.poll() is None, self.process.stderr.read()
+            written.append(f'{self.daemon.sentinel()}"')
+            printed = self.out.read_text()
+            return any(path in printed for path in written)
+
+        wait_for(comes, what="an event", timeout=30)
+
+    def end(self):
+        """(exit code, what it said)"""
+        _, said = self.process.communicate(timeout=30 * PATIENCE)
+        return self.process.returncode, said
+
+
+@pytest.fixture(params=["sub", "consume", "consume with a command"])
+def connected(request, workdir, daemons, keys, processes):
+    make_keys(workdir, "owner", access="all")
+    keys.admit("owner")
+    any_port = "tcp://127.0.0.1:*"
+    sockets = {"publish": f"ipc://{workdir}/daemon.sock", "fetch": f"ipc://{workdir}/fetch.sock"}
+    daemon = daemons(
+        workdir,
+        publish={"endpoint": [sockets["publish"], any_port], "heartbeat": "200ms"},
+        fetch={"endpoint": [sockets["fetch"], any_port]},
+        journal={"path": workdir / "journal.db"},
+        security=keys.security,
+    )
+    what, section, command, more = {
+        "sub": ("publishing", "publish", ["sub"], ["--json"]),
+        "consume": ("fetch", "fetch", ["consume", "c"], ["--json"]),
+        "consume with a command": ("fetch", "fetch", ["consume", "c"], ["--", "cat"]),
+    }[request.param]
+    endpoint = tcp_of(daemon, what)
+    # A daemon that is started again comes back where it was.
+    chosen = f'"{sockets[section]}", "{any_port}"'
+    config = daemon.config.read_text()
+    assert chosen in config
+    daemon.config.write_text(config.replace(chosen, chosen.replace(any_port, endpoint)))
+    return Connected(command, more, daemon, endpoint, workdir, processes)
+
+
+def test_a_key_that_is_taken_away_is_told(connected, keys):
+    kill(connected.daemon)
+    connected.daemon.start()
+    connected.receives()  # a daemon that was away is waited for
+    kill(connected.daemon)
+    (keys.clients / "owner.key").unlink()
+    connected.daemon.start()
+    code, said = connected.end()
+    assert code == 1
+    assert f"{connected.endpoint}: the peer refuses our keys" in said
+
+
+def test_a_daemon_that_wants_no_keys_any_more_is_told(connected):
+    kill(connected.daemon)
+    config = connected.daemon.config.read_text()
+    begin, end = config.index("[security]"), config.index("[[watch]]")
+    connected.daemon.config.write_text(config[:begin] + config[end:])
+    connected.daemon.start()
+    code, said = connected.end()
+    assert code == 1
+    assert f"{connected.endpoint}: the peer uses no keys" in said
+
+
+def test_a_consumer_that_is_refused_waits_for_its_command(workdir, daemons, keys, processes):
+    make_keys(workdir, "owner", access="all")
+    keys.admit("owner")
+    daemon = daemons(
+        workdir,
+        fetch={"endpoint": [f"ipc://{workdir}/fetch.sock", "tcp://127.0.0.1:*"]},
+        security=keys.security,
+    )
+    endpoint = tcp_of(daemon, "fetch")
+    daemon.config.write_text(daemon.config.read_text().replace("tcp://127.0.0.1:*", endpoint))
+    log, gate, errors = workdir / "log", workdir / "gate", workdir / "errors"
+    os.mkfifo(gate)
+    with errors.open("wb") as out:
+        process = processes(
+            [BINARY, "consume", "c", "file.completed", "--endpoint", endpoint]
+            + ["--server-key", workdir / "server.key", "--key", workdir / "owner.key_secret"]
+            + ["--", "sh", "-c", f"echo begin >> {log}; read go < {gate}; echo end >> {log}"],
+            stderr=out,
+        )
+    daemon.sentinel()
+    wait_for(log.exists, what="the command")
+    kill(daemon)
+    (keys.clients / "owner.key").unlink()
+    daemon.start()
+    wait_for(lambda: "refuses our keys" in errors.read_text(), what="the refusal")
+    assert process.poll() is None
+    gate.write_text("go\n")
+    assert process.wait(30 * PATIENCE) == 1
+    assert log.read_text() == "begin\nend\n"
+    assert errors.read_text().count("refuses our keys") == 1
+    assert "0 done, 0 failed, 0 skipped" in errors.read_text()
 
 
 def test_keygen_makes_files_that_others_read(workdir):

@@ -221,6 +221,28 @@ async function diagnose(endpoint, peer, hasKeys) {
   return null;
 }
 
+/** @param {string} endpoint */
+const refusedKeys = (endpoint) =>
+  new HandshakeRefused(
+    `${endpoint}: the peer refuses our keys: is serverKey the daemon's public key, and our own ` +
+      "public key among the clients of its [security]?",
+  );
+
+/**
+ * After a greeting, before the handshake's end, and a second look finds nothing wrong: keys that do
+ * not fit, or a ZeroMQ socket of another kind.
+ * @param {string} endpoint
+ * @param {Peer} peer
+ * @param {boolean} hasKeys
+ */
+function brokenOff(endpoint, peer, hasKeys) {
+  if (hasKeys) return refusedKeys(endpoint);
+  const what = peer === "publish" ? "publishes nothing" : "answers no requests";
+  return new NotInotifier(
+    `${endpoint}: what listens there ${what}: is it the endpoint of [${peer}]?`,
+  );
+}
+
 /**
  * Returns when the handshake was done; throws a ConnectionFailed that says what is at the endpoint
  * instead.
@@ -232,33 +254,21 @@ async function diagnose(endpoint, peer, hasKeys) {
  */
 export async function waitForPeer(socket, endpoint, peer, hasKeys, timeout) {
   const deadline = Date.now() + timeout * 1000;
-  const refused = () =>
-    new HandshakeRefused(
-      `${endpoint}: the peer refuses our keys: is serverKey the daemon's public key, and our own ` +
-        "public key among the clients of its [security]?",
-    );
-  const notOurs =
-    peer === "publish"
-      ? "what listens there publishes nothing"
-      : "what listens there answers no requests";
   for (;;) {
     const event = await within(socket.events.receive(), deadline - Date.now());
     switch (event?.type) {
       case "handshake":
         return;
       case "handshake:error:auth":
-        throw refused();
-      case "disconnect": // after a greeting, before the handshake's end
-        throw (
-          (await diagnose(endpoint, peer, hasKeys)) ??
-          (hasKeys
-            ? refused()
-            : new NotInotifier(`${endpoint}: ${notOurs}: is it the endpoint of [${peer}]?`))
-        );
+        throw refusedKeys(endpoint);
+      case "disconnect":
+        throw (await diagnose(endpoint, peer, hasKeys)) ?? brokenOff(endpoint, peer, hasKeys);
       case undefined:
         throw (
           (await diagnose(endpoint, peer, hasKeys)) ??
-          (hasKeys ? refused() : new NothingListens(`${endpoint}: no daemon answered in time`))
+          (hasKeys
+            ? refusedKeys(endpoint)
+            : new NothingListens(`${endpoint}: no daemon answered in time`))
         );
       case "handshake:error:protocol":
       case "handshake:error:other": {
@@ -267,4 +277,19 @@ export async function waitForPeer(socket, endpoint, peer, hasKeys, timeout) {
       }
     }
   }
+}
+
+/**
+ * Of a connection that was there before: why the peer will have us no more, as after a restart with
+ * other keys; null if a monitor's event does not say that. A socket to which it happened does not try
+ * again by itself. Any other loss ZeroMQ gets over.
+ * @param {{type: string}} event
+ * @param {string} endpoint
+ * @param {Peer} peer
+ * @param {boolean} hasKeys
+ */
+export async function refusalIn(event, endpoint, peer, hasKeys) {
+  if (event.type === "handshake:error:auth") return refusedKeys(endpoint);
+  if (event.type !== "handshake:error:protocol") return null;
+  return (await diagnose(endpoint, peer, hasKeys)) ?? brokenOff(endpoint, peer, hasKeys);
 }

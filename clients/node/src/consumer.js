@@ -163,11 +163,11 @@ export class Consumer {
     // First: what is under way is answered with not_owner, which is no news then.
     this.#session.forget();
     const reply = await this.#session.call("seek", { client: undefined, to: place, stream: of });
-    if (!reply)
-      throw new RequestError(
-        "stream_changed",
-        `${this.name}: the journal was begun anew: seek again`,
-      );
+    if (!reply) {
+      if (this.#problem) throw this.#problem.error;
+      const message = `${this.name}: the journal was begun anew: seek again`;
+      throw new RequestError("stream_changed", message);
+    }
     return /** @type {string} */ (reply.position);
   }
 

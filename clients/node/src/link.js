@@ -6,6 +6,7 @@ import {
   connect,
   defaultEndpoint,
   readKeys,
+  refusalIn,
   socketOptions,
   sleep,
   waitForPeer,
@@ -59,8 +60,12 @@ export class Link {
   /** The reply to hello. @type {Reply} */ hello = {};
   /** Replies that could not be read. */ malformed = 0;
   /** Called when the connection is lost. */ onDown = () => {};
-  /** Called when the daemon is no longer one that we understand. @param {Error} _error */
-  onMismatch = (_error) => {};
+  /**
+   * Called when the daemon is no longer one that we understand, or will have us no more; then the
+   * link is closed.
+   * @param {Error} _error
+   */
+  onProblem = (_error) => {};
 
   #socket = /** @type {Dealer} */ (/** @type {unknown} */ (null));
   #sent = Promise.resolve();
@@ -172,7 +177,15 @@ export class Link {
   async #watch(socket) {
     try {
       for await (const event of socket.events) {
-        if (event.type !== "disconnect" || socket !== this.#socket || this.#closed) continue;
+        if (socket !== this.#socket || this.#closed) continue;
+        const refusal = await refusalIn(event, this.endpoint, "fetch", this.keys !== null);
+        if (refusal) {
+          this.onDown();
+          this.onProblem(refusal);
+          this.close();
+          return;
+        }
+        if (event.type !== "disconnect") continue;
         this.onDown();
         await sleep(this.#backoff);
         this.#backoff = Math.min(this.#backoff * 2, LONGEST_BACKOFF);
@@ -210,7 +223,7 @@ export class Link {
       try {
         checkProtocol(reply.protocol, this.endpoint);
       } catch (error) {
-        this.onMismatch(/** @type {Error} */ (error));
+        this.onProblem(/** @type {Error} */ (error));
         return;
       }
     }

@@ -42,7 +42,7 @@ export class Session {
     const link = await Link.open(this.#options);
     this.link = link;
     this.stream = link.hello.stream ?? null;
-    link.onMismatch = this.#hooks.onProblem;
+    link.onProblem = this.#hooks.onProblem;
     link.onDown = () => {
       try {
         this.enter("disconnected");

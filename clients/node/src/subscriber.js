@@ -4,6 +4,7 @@ import {
   connect,
   defaultEndpoint,
   readKeys,
+  refusalIn,
   socketOptions,
   waitForPeer,
   within,
@@ -23,6 +24,8 @@ export class Subscriber {
   /** @type {Socket} */ #socket;
   /** @type {Promise<void> | null} */ #opening = null;
   /** @type {Promise<Buffer[]> | null} */ #receiving = null;
+  /** Why nothing will come any more. @type {Error | null} */ #refusal = null;
+  /** Ends #receiving. @type {(error: Error) => void} */ #giveUp = () => {};
   #prefixes;
   #watches;
   /** @type {string | null} */ #stream = null;
@@ -61,11 +64,34 @@ export class Subscriber {
       connect(this.#socket, this.endpoint, "publish");
       const timeout = this.#options.connectTimeout ?? 2.5;
       await waitForPeer(this.#socket, this.endpoint, "publish", this.keys !== null, timeout);
+      this.#watch();
     } catch (error) {
       const wasClosed = this.#socket.closed;
       this.close();
       if (!wasClosed) throw error;
     }
+  }
+
+  async #watch() {
+    try {
+      for await (const event of this.#socket.events) {
+        this.#refusal = await refusalIn(event, this.endpoint, "publish", this.keys !== null);
+        if (!this.#refusal) continue;
+        this.#socket.receiveTimeout = 0; // what has come is still given out
+        this.#giveUp(this.#refusal);
+        return;
+      }
+    } catch {
+      // The socket was closed.
+    }
+  }
+
+  /** @returns {Promise<Buffer[]>} */
+  #receive() {
+    return new Promise((done, fail) => {
+      this.#giveUp = fail;
+      this.#socket.receive().then(done, fail);
+    });
   }
 
   async *[Symbol.asyncIterator]() {
@@ -81,7 +107,7 @@ export class Subscriber {
     const deadline = Date.now() + timeout * 1000;
     if (!this.#socket.closed) await this.open();
     while (!this.#socket.closed) {
-      this.#receiving ??= this.#socket.receive();
+      this.#receiving ??= this.#receive();
       const receiving = this.#receiving;
       /** @type {Buffer[] | undefined} */
       let frames;
@@ -91,7 +117,7 @@ export class Subscriber {
           : within(receiving, deadline - Date.now()));
       } catch (error) {
         if (this.#socket.closed) return null;
-        throw error;
+        throw this.#refusal ?? error;
       }
       if (!frames) return null;
       if (this.#receiving !== receiving) continue; // another call has taken it

@@ -179,7 +179,7 @@ async function withKeys(t) {
     () => daemon.tcp().publish && daemon.tcp().fetch && daemon.tcp(),
     "tcp endpoints",
   );
-  return { daemon, endpoints, server, ...clients };
+  return { daemon, endpoints, directory, server, ...clients };
 }
 
 test("keys", async (t) => {
@@ -220,6 +220,60 @@ test("keys", async (t) => {
     },
   );
 });
+
+for (const kind of ["subscriber", "consumer"]) {
+  /** One that has received from its daemon over tcp, and what it takes to see that it does again. */
+  const connected = async (t) => {
+    const { daemon, endpoints, directory, server, worker } = await withKeys(t);
+    daemon.keepPorts();
+    const options = { types: ["file.completed"], serverKey: server.public, key: worker.secret };
+    const client =
+      kind === "subscriber"
+        ? subscribe({ endpoint: endpoints.publish, ...options })
+        : consume("c", { endpoint: endpoints.fetch, ...options });
+    t.after(() => client.close());
+    let count = 0;
+    const receives = async () => {
+      const written = new Set();
+      await waitFor(async () => {
+        written.add(daemon.write(`f${++count}`));
+        const event = await client.next(0.2);
+        return event && written.has(event.path);
+      }, "an event");
+    };
+    await receives();
+    return { daemon, client, receives, directory };
+  };
+
+  test(`a ${kind} whose key is taken away says so; a daemon that was away is waited for`, async (t) => {
+    const { daemon, client, receives, directory } = await connected(t);
+    await daemon.kill();
+    await daemon.start();
+    await receives();
+    await daemon.kill();
+    fs.rmSync(`${directory}/clients/worker.key`);
+    await daemon.start();
+    await waitFor(() => fs.readFileSync(daemon.log, "utf8").includes("refused 127."), "a refusal");
+    const loop = async () => {
+      for await (const event of client) assert.ok(event.path, "of before");
+    };
+    await assert.rejects(loop, { name: "HandshakeRefused", message: /tcp:.*refuses our keys/ });
+  });
+
+  test(`a ${kind} whose daemon wants no keys any more says so from then on`, async (t) => {
+    const { daemon, client } = await connected(t);
+    await daemon.kill();
+    daemon.changeConfig((toml) => toml.replace(/^\[security\][^[]*/m, ""));
+    const listen = async () => {
+      while (await client.next());
+    };
+    const refused = { name: "HandshakeRefused", message: /tcp:.*uses no keys/ };
+    const told = assert.rejects(listen, refused);
+    await daemon.start();
+    await told;
+    await assert.rejects(client.next(), refused);
+  });
+}
 
 test("key files that cannot be used", async (t) => {
   const directory = workdir(t);

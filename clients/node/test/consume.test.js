@@ -4,7 +4,8 @@ import { fork } from "node:child_process";
 import { once } from "node:events";
 import fs from "node:fs";
 import { fileURLToPath } from "node:url";
-import { consume, RequestError } from "../src/index.js";
+import { consume, request, RequestError } from "../src/index.js";
+import { Link } from "../src/link.js";
 import { Daemon, test, waitFor, workdir } from "./daemon.js";
 
 const COMPLETED = { types: ["file.completed"] };
@@ -448,6 +449,31 @@ test("what is no longer kept is told once", async (t) => {
   assert.equal(lost.length, 1);
   assert.ok(lost[0].first < lost[0].last);
   assert.ok(count > 100 && count < 4000);
+});
+
+test("busy is tried again", async (t) => {
+  const daemon = await new Daemon(t).start();
+  // A thousand fetches may wait: these, until there is a file.
+  const link = await Link.open({ endpoint: daemon.fetch });
+  t.after(() => link.close());
+  const args = { after: "0", stream: link.hello.stream, wait: 60, ...COMPLETED };
+  const waiting = Array.from({ length: 1000 }, () => link.request("fetch", args, 60));
+  await waitFor(
+    async () => (await daemon.request("status")).polls === 1000,
+    "a thousand that wait",
+  );
+  const consumer = consume("c", { endpoint: daemon.fetch, ...COMPLETED });
+  t.after(() => consumer.close());
+  const event = consumer.next();
+  await waitFor(() => consumer.state === "owner", "the first fetch, which does not wait");
+  const patient = request("fetch", args, { endpoint: daemon.fetch, timeout: 20 });
+  const impatient = request("fetch", args, { endpoint: daemon.fetch, timeout: 0.5 });
+  await assert.rejects(impatient, { name: "RequestError", code: "busy" });
+  const path = daemon.write("a");
+  for (const reply of await Promise.all([...waiting, patient])) {
+    assert.equal(reply.events[0].data.path, path);
+  }
+  assert.equal((await event).path, path);
 });
 
 test("what the daemon refuses is thrown", async (t) => {

@@ -87,6 +87,20 @@ export class Daemon {
     return (await this.request("consumers")).consumers.find((each) => each.name === name);
   }
 
+  /** When it is started again it comes back where it was. */
+  keepPorts() {
+    const { publish, fetch } = this.tcp();
+    this.changeConfig((toml) =>
+      toml.replace("tcp://127.0.0.1:*", publish).replace("tcp://127.0.0.1:*", fetch),
+    );
+  }
+
+  /** @param {(toml: string) => string} change what the next start finds */
+  changeConfig(change) {
+    const toml = change(fs.readFileSync(this.config, "utf8"));
+    fs.writeFileSync(this.config, toml);
+  }
+
   /** The endpoints that the system chose: {publish, fetch}. */
   tcp() {
     const lines = fs.readFileSync(this.log, "utf8").split("\n");
