@@ -10,4 +10,6 @@ RUN apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-ins
 RUN install -d -m 1777 /srv/incoming
 USER 1000:1000
 EXPOSE 11112
-CMD ["storescp", "--fork", "--aetitle", "RECEIVER", "--output-directory", "/srv/incoming", "11112"]
+# Without a name server that answers, looking up who calls would take longer than callers wait.
+CMD ["storescp", "--fork", "--disable-host-lookup", "--aetitle", "RECEIVER", \
+     "--output-directory", "/srv/incoming", "11112"]

@@ -11,7 +11,7 @@ from harness import BINARY, PROJECT
 yaml = pytest.importorskip("yaml", reason="python3-yaml is not installed")
 
 DOCKER = PROJECT / "docker"
-FILES = ["compose.yaml", "compose.dcm4che.yaml"]
+FILES = ["compose.yaml", "dcm4che/compose.yaml"]
 
 
 def filled_in(text, environment=None):
@@ -29,11 +29,11 @@ def services_of(name):
     return compose, compose["services"]
 
 
-def dockerfile_of(service, services):
+def dockerfile_of(name, service, services):
     """The Dockerfile of a service, which may use the image that another one builds; or None."""
     for other in [service, *services.values()]:
         if "build" in other and other["image"] == service["image"]:
-            context = (DOCKER / other["build"]["context"]).resolve()
+            context = ((DOCKER / name).parent / other["build"]["context"]).resolve()
             return context / other["build"]["dockerfile"], context
     return None
 
@@ -57,7 +57,7 @@ def test_refers_to_what_is_there(name):
             *("command", "healthcheck", "depends_on", "restart", "cap_drop", "security_opt"),
             *("read_only", "tmpfs"),
         }
-        found = dockerfile_of(service, services)
+        found = dockerfile_of(name, service, services)
         if found is None:
             assert service["image"].startswith("docker.io/"), service
         else:
@@ -69,7 +69,7 @@ def test_refers_to_what_is_there(name):
         named |= {volume.split(":")[0] for volume in service.get("volumes", [])}
         for other, condition in service.get("depends_on", {}).items():
             if condition["condition"] == "service_healthy":
-                below = dockerfile_of(services[other], services)
+                below = dockerfile_of(name, services[other], services)
                 assert "healthcheck" in services[other] or "HEALTHCHECK" in below[0].read_text()
             else:
                 assert condition["condition"] == "service_completed_successfully"
