@@ -183,6 +183,7 @@ class Daemon:
         self.collector = None
         self._sentinels = 0
         self._before = 0
+        self._stream_before = None
         sections = {
             "publish": {"endpoint": self.endpoint, "heartbeat": "200ms"},
             "fetch": {"endpoint": self.fetch_endpoint},
@@ -200,9 +201,11 @@ class Daemon:
         self.config.write_text(text)
 
     def start(self, wrapper=(), ready=True):
-        # Positions of this run are above this one.
+        # Positions of this run are above this one, unless its journal is another one.
         seen = max((int(m.event["sequence"]) for m in self._heard()), default=0)
         self._before = max(self._before, seen, int(time.time()) << 20)
+        if self.collector is not None and self.collector.heartbeats:
+            self._stream_before = self.collector.heartbeats[-1]["stream"]
         self.listen_anew()
         self.process = subprocess.Popen(
             [*wrapper, str(self.binary), "run", "-c", str(self.config)],
@@ -238,8 +241,10 @@ class Daemon:
         """Topics of which this run published at least one event, also before we were connected."""
         topics = {m.topic for m in list(self.collector.messages)}
         if self.collector.heartbeats:
-            last = self.collector.heartbeats[-1]["last"]
-            topics |= {topic for topic, position in last.items() if int(position) > self._before}
+            heartbeat = self.collector.heartbeats[-1]
+            known = self._stream_before in (None, heartbeat["stream"])
+            before = self._before if known else 0
+            topics |= {topic for topic, at in heartbeat["last"].items() if int(at) > before}
         return topics
 
     def sentinel(self, watch=None, timeout=10):
