@@ -52,7 +52,7 @@ class Service {
     std::int64_t tries;
   };
 
-  Service() { start("tcp://127.0.0.1:*"); }
+  Service() { endpoint = start("tcp://127.0.0.1:*"); }
   ~Service() { stop(); }
 
   void stop() {
@@ -133,12 +133,13 @@ class Service {
     Clock::time_point until;
   };
 
-  void start(const std::string& where) {
+  /// Where it listens then.
+  std::string start(const std::string& where) {
     over_ = false;
     std::promise<std::string> bound;
     auto future = bound.get_future();
     thread_ = std::thread([this, where, &bound] { run(where, bound); });
-    endpoint = future.get();
+    return future.get();
   }
 
   void run(const std::string& where, std::promise<std::string>& bound) {

@@ -11,6 +11,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
+#include <future>
 #include <map>
 #include <thread>
 #include <zmq.hpp>
@@ -457,14 +458,17 @@ TEST_CASE("a subscriber can be moved") {
 TEST_CASE("a daemon that starts a little later is waited for") {
   const TemporaryDirectory directory;
   const std::string endpoint = "ipc://" + directory.path + "/publish";
+  std::promise<void> connected;
   std::thread starting([&] {
-    std::this_thread::sleep_for(milliseconds(200));
+    std::this_thread::sleep_for(milliseconds(200));  // nothing is there meanwhile
     Daemon daemon(endpoint);
-    std::this_thread::sleep_for(milliseconds(2000));
+    connected.get_future().wait();
   });
   Subscriber::Options options;
   options.endpoint = endpoint;
+  options.connect_timeout = kSoon;
   CHECK_NOTHROW(Subscriber{options});
+  connected.set_value();
   starting.join();
 }
 
