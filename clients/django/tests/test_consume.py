@@ -1,8 +1,11 @@
 """inotifier_consume against the daemon, on SQLite: nothing lost, nothing twice."""
 
 import os
+import re
 import signal
+import subprocess
 
+import harness
 import pytest
 from harness import wait_for
 from sites import put
@@ -292,3 +295,38 @@ def test_no_daemon(sites, workdir):
     wait_for(lambda: "trying again" in site.tail(), 20, "what it says")
     process.terminate()
     assert process.wait(10) == 0
+
+
+def test_a_key_that_is_taken_away_ends_it(sites, workdir):
+    for name, access in (("server", "read"), ("site", "all")):
+        command = [harness.BINARY, "keygen", name, "--dir", str(workdir), "--access", access]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    (workdir / "clients").mkdir()
+    key = (workdir / "site.key").rename(workdir / "clients" / "site.key")
+    daemon = harness.Daemon(
+        workdir,
+        [{"name": "in", "path": workdir / "in"}],
+        fetch={"endpoint": "tcp://127.0.0.1:*"},
+        security={"server_key": workdir / "server.key_secret", "clients": workdir / "clients"},
+    )
+    daemon.start()
+    try:
+        endpoint = wait_for(lambda: re.search(r"fetch on (tcp\S+)", daemon.log_text()))[1]
+        daemon.config.write_text(daemon.config.read_text().replace("tcp://127.0.0.1:*", endpoint))
+        site = sites(
+            FETCH_ENDPOINT=endpoint,
+            SERVER_KEY=str(workdir / "server.key"),
+            KEY=str(workdir / "site.key_secret"),
+        )
+        process = site.start("inotifier_consume")
+        put(workdir / "in", "one")
+        site.wait_for(done=1)
+        daemon.process.kill()
+        daemon.process.wait()
+        key.unlink()
+        daemon.start()
+        assert process.wait(20 * harness.PATIENCE) == 1
+        assert f"CommandError: {endpoint}: the peer refuses our keys" in site.tail()
+    finally:
+        daemon.stop(5)
+        daemon.collector.stop()

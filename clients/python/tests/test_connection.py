@@ -12,11 +12,10 @@ import pytest
 import zmq
 
 import inotifier
-from durable import kill
-from harness import BINARY, PATIENCE, wait_for
+from harness import PATIENCE, wait_for
 from inotifier import aio
 from inotifier.connection import default_endpoint, read_keys
-from programs import PYTHON, environment, put
+from programs import PYTHON, environment, keys, make_keys, put
 
 # Told within three seconds: the client's own deadlines add up to that, and a busy machine wakes it
 # late.
@@ -272,47 +271,6 @@ def test_default_endpoints(monkeypatch, workdir):
 # --- keys
 
 
-def make_keys(directory, name, *words):
-    command = [BINARY, "keygen", name, "--dir", str(directory), *words]
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-
-
-@pytest.fixture
-def secured(workdir, daemons):
-    """A daemon with keys on tcp; its (fetch, publish) endpoints."""
-    (workdir / "clients").mkdir()
-    make_keys(workdir, "server")
-    for name, access in (("worker", "all"), ("reader", "read"), ("stranger", "all")):
-        make_keys(workdir, name, "--access", access)
-        if name != "stranger":
-            (workdir / f"{name}.key").rename(workdir / "clients" / f"{name}.key")
-    daemon = daemons(
-        workdir,
-        publish={
-            "endpoint": [f"ipc://{workdir}/daemon.sock", "tcp://127.0.0.1:*"],
-            "heartbeat": "200ms",
-        },
-        fetch={"endpoint": "tcp://127.0.0.1:*"},
-        security={"server_key": workdir / "server.key_secret", "clients": workdir / "clients"},
-    )
-
-    def said(what):
-        for line in daemon.log_text().splitlines():
-            if f"{what} tcp://" in line:
-                return line.rsplit(" ", 1)[1]
-        return None
-
-    daemon.tcp = {
-        "consumer": wait_for(lambda: said("fetch on"), what="the endpoint"),
-        "subscriber": wait_for(lambda: said("publishing on"), what="the endpoint"),
-    }
-    return daemon
-
-
-def keys(workdir, name, server="server"):
-    return {"server_key": workdir / f"{server}.key", "key": workdir / f"{name}.key_secret"}
-
-
 def test_the_right_key(workdir, secured):
     put(secured, "a")
     place = {"endpoint": secured.tcp["consumer"], **keys(workdir, "worker")}
@@ -359,45 +317,6 @@ def test_a_key_that_may_only_read(workdir, secured):
         with pytest.raises(inotifier.RequestError) as caught:
             consumer.next(10 * PATIENCE)
     assert caught.value.code == "not_allowed"
-
-
-def test_a_key_that_is_taken_away_and_given_back(workdir, daemons, caplog):
-    (workdir / "clients").mkdir()
-    make_keys(workdir, "server")
-    make_keys(workdir, "worker", "--access", "all")
-    (workdir / "worker.key").rename(workdir / "clients" / "worker.key")
-    ports = [free_port(), free_port()]
-    daemon = daemons(
-        workdir,
-        publish={
-            "endpoint": [f"ipc://{workdir}/daemon.sock", f"tcp://127.0.0.1:{ports[0]}"],
-            "heartbeat": "200ms",
-        },
-        fetch={"endpoint": f"tcp://127.0.0.1:{ports[1]}"},
-        security={"server_key": workdir / "server.key_secret", "clients": workdir / "clients"},
-    )
-    place = {"types": ["file.completed"], **keys(workdir, "worker")}
-    subscriber = inotifier.Subscriber(endpoint=f"tcp://127.0.0.1:{ports[0]}", **place)
-    with inotifier.Consumer("c", endpoint=f"tcp://127.0.0.1:{ports[1]}", **place) as consumer:
-        put(daemon, "a")
-        consumer.done(consumer.next(10 * PATIENCE))
-        kill(daemon)
-        (workdir / "clients" / "worker.key").rename(workdir / "worker.key")
-        daemon.start()
-        with pytest.raises(inotifier.HandshakeRefused):
-            while True:
-                assert subscriber.next(10 * PATIENCE)
-        wait_for(lambda: consumer.next(0.1) or "refuses our keys" in caplog.text)
-        (workdir / "worker.key").rename(workdir / "clients" / "worker.key")
-        put(daemon, "b")
-        found = consumer.next(10 * PATIENCE)
-        assert found.relative_path in ("a", "b"), "the ack of a may have been lost with the daemon"
-    subscriber.close()
-
-
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return server.getsockname()[1]
 
 
 def test_key_files_that_are_wrong(tmp_path):

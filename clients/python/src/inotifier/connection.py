@@ -181,11 +181,14 @@ class Monitored:
         | zmq.EVENT_HANDSHAKE_FAILED_AUTH
         | zmq.EVENT_DISCONNECTED
     )
+    # After these ZeroMQ does not try again with the same socket.
+    _FINAL = (zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL, zmq.EVENT_HANDSHAKE_FAILED_AUTH)
 
     def __init__(self, connection: Connection, kind: int) -> None:
         context = zmq.Context.instance()
         self.socket: Socket = context.socket(kind)
         self.monitor: Socket = context.socket(zmq.PAIR)
+        self.given_up = 0  # the event with which ZeroMQ did, once next_event() has told it
         self._connection = connection
         try:
             self._set_up()
@@ -193,6 +196,9 @@ class Monitored:
             address = f"inproc://inotifier-monitor-{os.getpid()}-{next(self._numbers)}"
             self.socket.monitor(address, self._EVENTS)
             self.monitor.linger = 0
+            # No limit: nobody may look for long, and at the limit ZeroMQ's thread would wait for
+            # room, and closing the socket for that thread.
+            self.monitor.rcvhwm = 0
             self.monitor.connect(address)
         except BaseException:
             self.close()
@@ -234,8 +240,10 @@ class Monitored:
             frames = self.monitor.recv_multipart(zmq.NOBLOCK)
         except zmq.Again:
             return 0
-        (number,) = struct.unpack_from("=H", frames[0])
-        return int(number)
+        event = int(struct.unpack_from("=H", frames[0])[0])
+        if event in self._FINAL:
+            self.given_up = event
+        return event
 
     def close(self) -> None:
         if not self.socket.closed:

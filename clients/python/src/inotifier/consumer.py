@@ -167,14 +167,16 @@ class Consumer(ConsumerBase):
     create    False: RequestError "unknown_consumer" if there is none
     connect_timeout
               seconds to wait for a daemon that has not started yet. Afterwards a lost connection is
-              renewed for ever
+              renewed for ever, unless the daemon comes back and will have us no more
     on_lost, on_state, on_reset
               called inside the other methods with Lost, a state, Reset; they must not call the
               consumer. Without them losses and resets are logged (logger "inotifier")
 
     Connects at once. Raises ConnectionFailed; RequestError for what the daemon will not do
     ("bad_request": other types than those stored; "unknown_consumer": it was forgotten meanwhile;
-    "not_allowed").
+    "not_allowed"). Every call but those that take no time (done, ack, fail) and close() raises
+    ConnectionFailed, too, if the daemon was started anew and will have us no more: our key was
+    taken away, or it wants keys, or none. Who calls again asks again.
     """
 
     def _begin(self) -> None:

@@ -11,7 +11,7 @@ import time
 from typing import Optional
 
 from .connection import Connection, bad_endpoint
-from .errors import ConnectionFailed, HandshakeRefused, NothingListens, NotInotifier
+from .errors import BadEndpoint, ConnectionFailed, HandshakeRefused, NothingListens, NotInotifier
 
 PATIENCE = 0.5
 # ZMTP 3.1, "greeting": signature (10 bytes), version (2), mechanism (20), as-server, filler; 64 in
@@ -33,6 +33,15 @@ def refused_keys(endpoint: str) -> HandshakeRefused:
         f"{endpoint}: the peer refuses our keys: is server_key the daemon's public key, and our "
         "own public key among the clients of its [security]?"
     )
+
+
+def broken_off(connection: Connection) -> ConnectionFailed:
+    """After a greeting, before the handshake's end, where diagnose() finds nothing wrong: keys that
+    do not fit, or a ZeroMQ socket of another kind."""
+    endpoint, purpose = connection.endpoint, connection.purpose
+    if connection.keys is not None:
+        return refused_keys(endpoint)
+    return NotInotifier(f"{endpoint}: {NOT_OURS[purpose]}: is it the endpoint of [{purpose}]?")
 
 
 def _connect(connection: Connection, deadline: float) -> socket.socket:
@@ -113,6 +122,8 @@ def diagnose(connection: Connection) -> Optional[ConnectionFailed]:
     deadline = time.monotonic() + PATIENCE
     try:
         peer = _connect(connection, deadline)
+    except BadEndpoint as failure:
+        return failure
     except OSError as error:
         return _explain(endpoint, error)
     with peer:

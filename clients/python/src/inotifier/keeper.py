@@ -56,7 +56,7 @@ class Keeper:
             while not self._end.wait(self._interval / 2):
                 if not self._working or time.monotonic() < core.last_contact + self._interval:
                     continue
-                # A lost connection is renewed by the one who works, too: nothing to be told here.
+                # A lost connection is renewed by the one who works, too, who is told of a refusal.
                 with contextlib.suppress(Error, zmq.ZMQError):
                     if not connected or link.disconnected():
                         link.renew()

@@ -1,7 +1,6 @@
 """A DEALER socket to the fetch service: first contact, bodies out and in, and a new socket when the
 old one leads nowhere. Of the generators here see steps.py."""
 
-import logging
 import time
 from typing import Callable, Iterator, Optional
 
@@ -9,11 +8,9 @@ import zmq
 
 from . import wire
 from .connection import Connection, Monitored
-from .diagnosis import NO_ANSWER, NOT_OURS, diagnose, refused_keys
-from .errors import NothingListens, NotInotifier
+from .diagnosis import NO_ANSWER, broken_off, diagnose, refused_keys
+from .errors import BadEndpoint, ConnectionFailed, NothingListens, NotInotifier
 from .steps import Call, Step, Steps, Wait
-
-logger = logging.getLogger("inotifier")
 
 # A daemon that is there answers at once; "nothing is said for long" must not be the answer to a
 # wrong port.
@@ -39,17 +36,22 @@ def wait_for_peer(connection: Connection, monitored: Monitored, deadline: float)
             continue  # it was killed in the middle, and may come back
         if failure is not None:
             raise failure
-        # After a greeting, before the handshake's end: keys that do not fit, or a ZeroMQ socket of
-        # another kind. Other failures are tried again: a daemon that stops or starts just now.
+        # Other failures are tried again: a daemon that stops or starts just now.
+        if late and not has_keys:
+            raise NothingListens(f"{endpoint}: {NO_ANSWER[connection.purpose]}")
         if event == zmq.EVENT_DISCONNECTED or late:
-            if has_keys:
-                raise refused_keys(endpoint)
-            if late:
-                raise NothingListens(f"{endpoint}: {NO_ANSWER[connection.purpose]}")
-            raise NotInotifier(
-                f"{endpoint}: {NOT_OURS[connection.purpose]}: is it the endpoint of "
-                f"[{connection.purpose}]?"
-            )
+            raise broken_off(connection)
+
+
+def refusal_of(connection: Connection, monitored: Monitored) -> Steps[Optional[ConnectionFailed]]:
+    """Of a connection that was there before and has given up: why the peer will have us no more, as
+    after a restart with other keys. None if the peer is away by now: a new socket waits for it."""
+    if monitored.given_up == zmq.EVENT_HANDSHAKE_FAILED_AUTH:
+        return refused_keys(connection.endpoint)
+    failure = yield Call(lambda: diagnose(connection))
+    if isinstance(failure, (NothingListens, BadEndpoint)):
+        return None
+    return failure or broken_off(connection)
 
 
 class Link:
@@ -58,7 +60,6 @@ class Link:
         self.hello: wire.Map = {}
         self.before_close: Callable[[], None] = lambda: None
         self._monitored: Optional[Monitored] = None
-        self._refused = False  # since the last time it was connected
 
     @property
     def endpoint(self) -> str:
@@ -134,22 +135,24 @@ class Link:
                 return
 
     def disconnected(self) -> bool:
-        """True if the monitor has told of a lost connection since the last call."""
-        lost = False
-        while self._monitored is not None:
-            event = self._monitored.next_event()
-            if not event:
-                break
-            if event == zmq.EVENT_HANDSHAKE_SUCCEEDED:
-                self._refused = False
-            elif event == zmq.EVENT_HANDSHAKE_FAILED_AUTH:
-                lost = True  # ZeroMQ does not try again by itself
-                if not self._refused:
-                    self._refused = True
-                    logger.warning("%s; trying again", refused_keys(self.endpoint))
-            elif event == zmq.EVENT_DISCONNECTED:
-                lost = True
-        return lost
+        """True if the monitor has told of a lost connection since the last call, or if ZeroMQ has
+        given it up."""
+        monitored, lost = self._monitored, False
+        if monitored is None:
+            return False
+        while event := monitored.next_event():
+            lost = lost or event == zmq.EVENT_DISCONNECTED
+        return lost or monitored.given_up != 0
+
+    def refusal(self) -> Steps[Optional[ConnectionFailed]]:
+        """Why the daemon will have us no more, if disconnected() has met that; told once, as a new
+        socket asks again."""
+        monitored = self._monitored
+        if monitored is None or not monitored.given_up:
+            return None
+        refusal = yield from refusal_of(self.connection, monitored)
+        monitored.given_up = 0
+        return refusal
 
     def another(self) -> "Optional[Link]":
         """To the same daemon, not open; None where there is no connection to be kept."""

@@ -8,10 +8,9 @@ import zmq
 
 from . import wire
 from .connection import Connection, Monitored
-from .diagnosis import refused_keys
-from .errors import Error, Gap
+from .errors import ConnectionFailed, Error, Gap
 from .event import Event, Roots
-from .link import wait_for_peer
+from .link import refusal_of, wait_for_peer
 from .steps import Process, Steps, Wait, deadline_after
 
 HIGH_WATER_MARK = 100_000
@@ -123,6 +122,7 @@ class LiveOperations:
         self._high_water_mark = high_water_mark
         self._on_gap = on_gap
         self._monitored: Optional[Monitored] = None
+        self._refusal: Optional[ConnectionFailed] = None  # nothing will come any more
         self._process = Process()
 
     def open(self) -> Steps[Monitored]:
@@ -133,12 +133,8 @@ class LiveOperations:
         if self._monitored is not None:
             return self._monitored
         deadline = deadline_after(self.connection.connect_timeout)
-        monitored = Monitored(self.connection, zmq.SUB)
+        monitored = self._connect()
         try:
-            monitored.socket.setsockopt(zmq.RCVHWM, self._high_water_mark)
-            for prefix in self.core.subscriptions:
-                monitored.socket.setsockopt(zmq.SUBSCRIBE, prefix)
-            monitored.connect()
             yield from wait_for_peer(self.connection, monitored, deadline)
         except BaseException:
             self.before_close()
@@ -147,22 +143,57 @@ class LiveOperations:
         self._monitored = monitored
         return monitored
 
+    def _connect(self) -> Monitored:
+        monitored = Monitored(self.connection, zmq.SUB)
+        try:
+            monitored.socket.setsockopt(zmq.RCVHWM, self._high_water_mark)
+            for prefix in self.core.subscriptions:
+                monitored.socket.setsockopt(zmq.SUBSCRIBE, prefix)
+            monitored.connect()
+        except BaseException:
+            monitored.close()
+            raise
+        return monitored
+
     def next(self, timeout: Optional[float]) -> Steps[Optional[Event]]:
         deadline = deadline_after(timeout)
-        monitored = yield from self.open()
         while True:
+            monitored = yield from self.open()
             event = self._take_one(monitored)
             if event is not None:
                 return event
+            if monitored.given_up:
+                yield from self._ask_again(monitored)
+                continue
+            while monitored.next_event():
+                pass  # ZeroMQ gets over it by itself, but for one
+            if monitored.given_up:
+                continue  # what came before is given out first
             if time.monotonic() >= deadline:
                 return None
             yield Wait([monitored.socket, monitored.monitor], deadline)
-            if self.closed:
-                raise Error(f"{self.connection.endpoint}: the subscriber was closed meanwhile")
-            while change := monitored.next_event():
-                # Anything else ZeroMQ gets over by itself.
-                if change == zmq.EVENT_HANDSHAKE_FAILED_AUTH:
-                    raise refused_keys(self.connection.endpoint)
+            self._check_open()
+
+    def _check_open(self) -> None:
+        if self.closed:
+            raise Error(f"{self.connection.endpoint}: the subscriber was closed meanwhile")
+
+    def _ask_again(self, monitored: Monitored) -> Steps[None]:
+        """A new socket, if the peer has gone. Raises ConnectionFailed, from now on, if it will have
+        us no more."""
+        if self._refusal is None:
+            refusal = yield from refusal_of(self.connection, monitored)
+            self._check_open()
+            if self._monitored is not monitored:
+                return  # another task was quicker
+            if refusal is None:
+                self.before_close()
+                monitored.close()
+                self._monitored = None
+                self._monitored = self._connect()
+                return
+            self._refusal = refusal
+        raise self._refusal.with_traceback(None)
 
     def _take_one(self, monitored: Monitored) -> Optional[Event]:
         """An event that is there."""

@@ -69,15 +69,25 @@ class ConsumerOperations:
                 self.core = ConsumerCore(self.options, self.link.endpoint, stream, now)
         return self.core
 
-    def _look(self, core: ConsumerCore) -> None:
-        """Replies, lost connections, late replies."""
+    def _check_open(self) -> None:
+        self._process.check()
+        if self.closed:
+            raise Error(f"consumer {self.options.name}: it was closed meanwhile")
+
+    def _look(self, core: ConsumerCore) -> Steps[None]:
+        """Replies, lost connections, late replies. Raises ConnectionFailed if the daemon will have
+        us no more; who looks again asks again."""
         try:
             for body in self.link.receive():
                 self.progress()
                 core.receive(body, time.monotonic())
-            now = time.monotonic()
             if self.link.disconnected():
-                core.connection_lost(now)
+                core.connection_lost(time.monotonic())
+            refusal = yield from self.link.refusal()
+            self._check_open()
+            if refusal is not None:
+                raise refusal
+            now = time.monotonic()
             if core.wants_renewal(now):
                 self.link.renew()
                 core.renewed(now)
@@ -113,9 +123,7 @@ class ConsumerOperations:
         if now >= deadline:
             return False
         yield self.link.waiting(core.next_turn(now, deadline))
-        self._process.check()
-        if self.closed:
-            raise Error(f"consumer {self.options.name}: it was closed meanwhile")
+        self._check_open()
         return True
 
     def next(self, timeout: Optional[float]) -> Steps[Optional[Event]]:
@@ -124,13 +132,13 @@ class ConsumerOperations:
         now, asked = time.monotonic(), core.asked
         if now >= self._tell_at:  # events in hand must not keep us from everything else
             self._tell_at = now + ACK_INTERVAL / 2
-            self._look(core)
+            yield from self._look(core)
             self._tell(core)
         while True:
             event = core.window.take()
             if event is not None:
                 return event
-            self._look(core)
+            yield from self._look(core)
             if core.window.in_hand:
                 continue
             self._tell(core)
@@ -143,7 +151,7 @@ class ConsumerOperations:
     def next_batch(self, timeout: Optional[float]) -> Steps[Optional[Batch]]:
         deadline = deadline_after(timeout)
         core = yield from self.open()
-        self._look(core)
+        yield from self._look(core)
         core.window.give_back()
         self._tell(core)
         asked, resets = core.asked, core.resets
@@ -159,14 +167,14 @@ class ConsumerOperations:
             self._ask(core)
             if not (yield from self._wait(core, deadline)):
                 return None
-            self._look(core)
+            yield from self._look(core)
             self._tell(core)
 
     def keep_alive(self, timeout: float) -> Steps[None]:
         deadline = deadline_after(timeout)
         core = yield from self.open()
         while True:
-            self._look(core)
+            yield from self._look(core)
             self._tell(core)
             if not (yield from self._wait(core, deadline)):
                 return
@@ -176,7 +184,7 @@ class ConsumerOperations:
         core = yield from self.open()
         resets = core.resets
         while True:
-            self._look(core)
+            yield from self._look(core)
             if core.resets != resets:
                 return False
             if not core.failures and core.acked >= core.window.ackable():
@@ -193,14 +201,16 @@ class ConsumerOperations:
         core = yield from self.open()
         while True:
             request = core.call(time.monotonic(), op, **arguments)
-            self._send(core)
-            while request.answer is None:
-                self._look(core)
-                if request.answer is None and not (yield from self._wait(core, deadline)):
-                    core.drop(request)
-                    raise NoAnswer(
-                        f'{self.link.endpoint}: no answer to "{op}": has the daemon stopped?'
-                    )
+            try:
+                self._send(core)
+                while request.answer is None:
+                    yield from self._look(core)
+                    if request.answer is None and not (yield from self._wait(core, deadline)):
+                        raise NoAnswer(
+                            f'{self.link.endpoint}: no answer to "{op}": has the daemon stopped?'
+                        )
+            finally:
+                core.drop(request)  # else it would be sent again, after an error too
             if request.error is None:
                 return request.answer
             if request.error.code == "unknown_op":
@@ -209,13 +219,13 @@ class ConsumerOperations:
             if request.error.code != "busy" or again >= deadline:
                 raise request.error
             while (yield from self._wait(core, again)):
-                self._look(core)
+                yield from self._look(core)
 
     def seek(self, to: Union[str, int, datetime.datetime], stream: Optional[str]) -> Steps[None]:
         core = yield from self.open()
         deadline = deadline_after(CALL_TIMEOUT)
         while not core.known:  # there must be a consumer to be moved
-            self._look(core)
+            yield from self._look(core)
             self._ask(core)
             if not core.known and not (yield from self._wait(core, deadline)):
                 raise NoAnswer(f"{self.link.endpoint}: no answer: has the daemon stopped?")
@@ -280,7 +290,7 @@ class ConsumerOperations:
                 while core.under_way("release"):
                     if not (yield from self._wait(core, deadline)):
                         break
-                    self._look(core)
+                    yield from self._look(core)
         finally:
             self.closed = True
             self.link.close()

@@ -34,7 +34,10 @@ class RequesterOperations:
             self.link.send(wire.encode_request(op, number, **arguments))
             reply = yield from self._await(number, deadline)
             if not reply:
+                refusal = yield from self.link.refusal()
                 self.link.renew()
+                if refusal is not None:
+                    raise refusal
                 raise NoAnswer(
                     f'{self.link.endpoint}: no answer to "{op}": has the daemon stopped?'
                 )
@@ -110,7 +113,8 @@ class Requester(RequesterBase):
     def request(self, op: str, *, timeout: float = 10.0, **arguments: Any) -> wire.Map:
         """The reply's map. Raises RequestError for what the daemon refuses ("busy" is tried again
         until `timeout`, seconds), ProtocolMismatch for an `op` that it does not know, and NoAnswer:
-        whether the request was carried out is not known then."""
+        whether the request was carried out is not known then. Another ConnectionFailed if the
+        daemon will have us no more."""
         return steps.run(self._operations.request(op, timeout, arguments))
 
     def close(self) -> None:

@@ -72,7 +72,7 @@ class Subscriber(SubscriberBase):
 
     Connects at once, and waits until a publisher answered; connects again for ever if the daemon
     goes away. A subscription takes effect some milliseconds later, see `live`. Raises
-    ConnectionFailed; next() does, too, if a daemon that was started anew refuses our keys.
+    ConnectionFailed.
     """
 
     def _begin(self) -> None:
@@ -92,7 +92,9 @@ class Subscriber(SubscriberBase):
 
     def next(self, timeout: Optional[float] = None) -> Optional[Event]:
         """The next event; None when `timeout` (seconds; None: for ever) ran out. Raises
-        ProtocolMismatch when a heartbeat shows that the daemon is older or newer."""
+        ProtocolMismatch when a heartbeat shows that the daemon is older or newer; ConnectionFailed,
+        when what has arrived is given out and from then on in every call, if the daemon was started
+        anew and will have us no more: our key was taken away, or it wants keys, or none."""
         return steps.run(self._operations.next(timeout))
 
     def close(self) -> None:
