@@ -3,7 +3,6 @@
 import collections
 import os
 import shutil
-import signal
 import sqlite3
 import subprocess
 import time

@@ -139,7 +139,7 @@ def removed(directory):
 
 
 class Container:
-    """One container, by its name; made by whoever starts it."""
+    """One container, by its name or id. Its errors are those of the engine's commands."""
 
     def __init__(self, engine, name):
         self.engine, self.name = engine, name

@@ -14,7 +14,7 @@ import pytest
 
 from durable import Consumer
 from engine import Container, Engine
-from harness import PROJECT, Collector, assert_final, wait_for
+from harness import PROJECT, Collector, wait_for
 from test_compose import DOCKER
 from test_dcmtk import free_port, images  # noqa: F401
 from test_quickstart import bare_debian  # noqa: F401
