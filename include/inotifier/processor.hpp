@@ -12,16 +12,10 @@
 #include <vector>
 
 #include "inotifier/event.hpp"
+#include "inotifier/stat.hpp"
+#include "inotifier/time.hpp"
 
 namespace inotifier {
-
-using Nanos = std::int64_t;
-
-/// The time of one turn; constant within it.
-struct Now {
-  Nanos mono = 0;  ///< CLOCK_MONOTONIC: every wait counts on this one
-  Nanos wall = 0;  ///< CLOCK_REALTIME: only ever shown, or compared with times the disk holds
-};
 
 /// A directory of the watch's tree. It keeps its number when it is moved within the tree; a number
 /// may be used again after RawEvent::Kind::kDirGone.
@@ -36,21 +30,6 @@ enum class Origin : std::uint8_t { kLive, kStartup, kNewDirectory, kOverflow, kR
 
 std::string_view name_of(Evidence evidence);
 std::string_view name_of(Origin origin);
-
-/// What lstat(2) said. Times in nanoseconds since 1970.
-struct Stat {
-  std::uint64_t inode = 0;
-  std::int64_t size = 0;
-  Nanos mtime = 0;
-  Nanos ctime = 0;
-  Nanos atime = 0;
-  Nanos btime = 0;  ///< 0 where the file system keeps none
-  std::uint64_t dev = 0;
-  std::uint32_t mode = 0;
-  std::uint32_t uid = 0;
-  std::uint32_t gid = 0;
-  bool mount_root = false;  ///< a file system is mounted here (directories only)
-};
 
 /// One inotify record, decoded and placed in the tree, or something that was found out otherwise.
 /// The views are valid during the call only.

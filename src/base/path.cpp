@@ -4,12 +4,14 @@
 #include <cstring>
 #include <filesystem>
 
+#include "inotifier/time.hpp"
+
 namespace inotifier {
 namespace {
 
 /// What stands at the beginning of `bytes`: one character, or a broken piece. The piece is the
-/// longest one that could have begun a character (Unicode 15, 3.9, "maximal subpart"), at least one
-/// byte.
+/// longest one that could have begun a character (Unicode 15, 3.9, "maximal subpart"), at least
+/// one byte.
 struct Piece {
   std::size_t length;
   bool good;
@@ -156,7 +158,6 @@ std::string percent_encode(std::string_view path) {
 }
 
 void write_rfc3339(std::int64_t nanos, char* out) {
-  constexpr std::int64_t kSecond = 1'000'000'000;
   std::int64_t seconds = nanos / kSecond;
   std::int64_t fraction = nanos % kSecond;
   if (fraction < 0) {
@@ -169,9 +170,9 @@ void write_rfc3339(std::int64_t nanos, char* out) {
     in_day += 86'400;
     --days;
   }
-  // Days to year, month, day in the Gregorian calendar; years begin in March here, so that the leap
-  // day is the last one. Nanoseconds in 64 bits span the
-  // years 1677 to 2262, so nothing below is negative and a year has four digits.
+  // Days to year, month, day in the Gregorian calendar; years begin in March here, so that the
+  // leap day is the last one. Nanoseconds in 64 bits span the years 1677 to 2262, so nothing
+  // below is negative and a year has four digits.
   const auto shifted = static_cast<std::uint64_t>(days + 719'468);  // days since 0000-03-01
   const std::uint64_t era = shifted / 146'097;
   const std::uint64_t day_of_era = shifted % 146'097;

@@ -11,6 +11,7 @@
 #include "config/load.hpp"
 #include "config/tree.hpp"
 #include "inotifier/client.hpp"
+#include "inotifier/time.hpp"
 
 namespace inotifier {
 namespace {
@@ -62,7 +63,6 @@ struct ConsumeTexts {
     if (!retry_delay.empty()) consume.retry_delay = duration_of("--retry-delay", retry_delay);
     if (!job_timeout.empty()) consume.job_timeout = duration_of("--job-timeout", job_timeout);
     if (!lease.empty()) consume.lease = duration_of("--lease", lease);
-    constexpr std::int64_t kSecond = 1'000'000'000;
     if (consume.lease < kSecond || consume.lease > 3600 * kSecond) {
       throw UsageError("--lease " + lease + ": from 1s to 1h");
     }

@@ -9,8 +9,8 @@
 #include "cli/findings.hpp"
 #include "cli/output.hpp"
 #include "config/load.hpp"
+#include "fs/real_fs.hpp"
 #include "inotifier/wire.hpp"
-#include "source/real_fs.hpp"
 
 namespace inotifier {
 namespace {

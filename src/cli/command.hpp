@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "inotifier/event.hpp"
-#include "inotifier/processor.hpp"
+#include "inotifier/time.hpp"
 
 namespace inotifier {
 

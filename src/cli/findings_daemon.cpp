@@ -14,7 +14,7 @@
 #include "cli/output.hpp"
 #include "config/load.hpp"
 #include "config/rules.hpp"
-#include "publish/allow_list.hpp"
+#include "endpoint/allow_list.hpp"
 
 namespace inotifier {
 namespace {

@@ -11,11 +11,10 @@
 #include "base/path.hpp"
 #include "cli/output.hpp"
 #include "config/load.hpp"
+#include "inotifier/time.hpp"
 
 namespace inotifier {
 namespace {
-
-constexpr std::int64_t kSecond = 1'000'000'000;
 
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
 

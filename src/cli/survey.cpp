@@ -12,8 +12,8 @@
 #include <cstring>
 
 #include "base/path.hpp"
+#include "fs/real_fs.hpp"
 #include "process/filters.hpp"
-#include "source/real_fs.hpp"
 
 namespace inotifier {
 namespace {

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "config/config.hpp"
-#include "source/fs.hpp"
+#include "fs/fs.hpp"
 
 namespace inotifier {
 

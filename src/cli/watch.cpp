@@ -16,9 +16,9 @@
 #include "cli/arguments.hpp"
 #include "cli/command.hpp"
 #include "cli/output.hpp"
-#include "cli/own_files.hpp"
 #include "config/load.hpp"
 #include "config/rules.hpp"
+#include "daemon/own_files.hpp"
 #include "daemon/runner.hpp"
 #include "inotifier/wire.hpp"
 

@@ -3,7 +3,7 @@
 #include <utility>
 
 #include "client/consumer_impl.hpp"
-#include "publish/codec.hpp"
+#include "wire/codec.hpp"
 
 namespace inotifier {
 namespace {

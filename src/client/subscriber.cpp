@@ -6,8 +6,8 @@
 #include "client/reply.hpp"
 #include "inotifier/client.hpp"
 #include "inotifier/wire.hpp"
-#include "publish/codec.hpp"
-#include "publish/heartbeat.hpp"
+#include "wire/codec.hpp"
+#include "wire/heartbeat.hpp"
 
 namespace inotifier {
 namespace {

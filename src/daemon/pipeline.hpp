@@ -14,10 +14,10 @@
 #include <vector>
 
 #include "config/config.hpp"
+#include "fs/fs.hpp"
 #include "inotifier/processor.hpp"
 #include "journal/journal.hpp"
-#include "process/move_pairing.hpp"
-#include "source/fs.hpp"
+#include "source/move_pairing.hpp"
 #include "source/poller.hpp"
 #include "source/remote_watch.hpp"
 

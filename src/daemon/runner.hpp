@@ -10,13 +10,13 @@
 #include <string_view>
 #include <vector>
 
-#include "base/mailbox.hpp"
 #include "config/config.hpp"
 #include "daemon/pipeline.hpp"
+#include "fs/real_fs.hpp"
 #include "journal/journal.hpp"
 #include "source/inotify_source.hpp"
+#include "source/mailbox.hpp"
 #include "source/poller.hpp"
-#include "source/real_fs.hpp"
 
 namespace inotifier {
 

@@ -17,7 +17,7 @@
 #include <string_view>
 #include <vector>
 
-#include "inotifier/processor.hpp"
+#include "inotifier/time.hpp"
 #include "journal/journal.hpp"
 
 namespace inotifier {

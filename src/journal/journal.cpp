@@ -11,10 +11,10 @@
 #include "base/hash.hpp"
 #include "base/log.hpp"
 #include "inotifier/wire.hpp"
-#include "journal/file_table.hpp"
 #include "journal/journal_statements.hpp"
-#include "publish/codec.hpp"
-#include "source/watch_table.hpp"
+#include "state/file_table.hpp"
+#include "state/watch_table.hpp"
+#include "wire/codec.hpp"
 
 namespace inotifier {
 namespace {

@@ -14,11 +14,11 @@
 
 #include "base/clock.hpp"
 #include "base/error.hpp"
-#include "journal/file_table.hpp"
+#include "fs/real_fs.hpp"
 #include "journal/journal_statements.hpp"
 #include "journal/schema.hpp"
-#include "source/real_fs.hpp"
-#include "source/watch_table.hpp"
+#include "state/file_table.hpp"
+#include "state/watch_table.hpp"
 
 namespace inotifier {
 namespace {

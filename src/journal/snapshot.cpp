@@ -6,9 +6,9 @@
 
 #include "base/path.hpp"
 #include "inotifier/wire.hpp"
-#include "journal/file_table.hpp"
 #include "journal/sqlite.hpp"
-#include "publish/codec.hpp"
+#include "state/file_table.hpp"
+#include "wire/codec.hpp"
 
 namespace inotifier {
 namespace {

@@ -9,7 +9,7 @@
 #include <string>
 #include <string_view>
 
-#include "inotifier/processor.hpp"
+#include "inotifier/time.hpp"
 #include "journal/consumers.hpp"
 #include "journal/journal.hpp"
 

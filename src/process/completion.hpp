@@ -15,9 +15,9 @@
 #include <vector>
 
 #include "inotifier/processor.hpp"
-#include "journal/file_table.hpp"
 #include "process/filters.hpp"
 #include "process/in_progress.hpp"
+#include "state/file_table.hpp"
 
 namespace inotifier {
 

@@ -10,8 +10,8 @@
 #include <unordered_map>
 #include <vector>
 
-#include "base/name_index.hpp"
 #include "inotifier/processor.hpp"
+#include "state/name_index.hpp"
 
 namespace inotifier {
 

@@ -9,7 +9,7 @@
 
 #include "inotifier/processor.hpp"
 #include "source/decode.hpp"
-#include "source/watch_table.hpp"
+#include "state/watch_table.hpp"
 
 namespace inotifier {
 

@@ -10,9 +10,9 @@
 #include <thread>
 #include <vector>
 
-#include "base/mailbox.hpp"
 #include "base/unique_fd.hpp"
-#include "source/fs.hpp"
+#include "fs/fs.hpp"
+#include "source/mailbox.hpp"
 
 namespace inotifier {
 

@@ -8,7 +8,7 @@
 
 #include "base/error.hpp"
 #include "base/path.hpp"
-#include "source/real_fs.hpp"
+#include "fs/real_fs.hpp"
 
 namespace inotifier {
 namespace {

@@ -18,7 +18,7 @@
 #include <vector>
 
 #include "base/unique_fd.hpp"
-#include "inotifier/processor.hpp"
+#include "inotifier/stat.hpp"
 
 namespace inotifier {
 

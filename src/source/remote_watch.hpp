@@ -11,7 +11,7 @@
 
 #include "source/follower.hpp"
 #include "source/poller.hpp"
-#include "source/watch_table.hpp"
+#include "state/watch_table.hpp"
 
 namespace inotifier {
 

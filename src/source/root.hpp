@@ -10,7 +10,7 @@
 #include <utility>
 #include <vector>
 
-#include "source/fs.hpp"
+#include "fs/fs.hpp"
 
 namespace inotifier {
 

@@ -16,12 +16,12 @@
 #include <string_view>
 #include <vector>
 
+#include "fs/fs.hpp"
 #include "inotifier/processor.hpp"
 #include "source/decode.hpp"
 #include "source/follower.hpp"
-#include "source/fs.hpp"
 #include "source/root.hpp"
-#include "source/watch_table.hpp"
+#include "state/watch_table.hpp"
 
 namespace inotifier {
 

@@ -20,7 +20,7 @@
 #include "base/clock.hpp"
 #include "daemon/pipeline.hpp"
 #include "journal/journal.hpp"
-#include "publish/publisher.hpp"
+#include "serve/publisher.hpp"
 #include "support/fake_fs.hpp"
 #include "support/fake_notifier.hpp"
 

@@ -10,8 +10,8 @@
 #include <string>
 
 #include "base/log.hpp"
-#include "publish/codec.hpp"
 #include "support/fetch_world.hpp"
+#include "wire/codec.hpp"
 
 using namespace inotifier;
 using namespace inotifier::testing;

@@ -1,6 +1,6 @@
 // The seam to the disk on the kernel: the same answers as its model gives, and what only the kernel
 // has to offer.
-#include "source/real_fs.hpp"
+#include "fs/real_fs.hpp"
 
 #include <doctest/doctest.h>
 #include <fcntl.h>

@@ -13,7 +13,7 @@
 #include <string_view>
 #include <vector>
 
-#include "source/fs.hpp"
+#include "fs/fs.hpp"
 #include "support/disk.hpp"
 #include "support/fake_notifier.hpp"
 

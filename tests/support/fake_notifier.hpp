@@ -11,7 +11,7 @@
 #include <string>
 #include <vector>
 
-#include "source/fs.hpp"
+#include "fs/fs.hpp"
 
 namespace inotifier::testing {
 

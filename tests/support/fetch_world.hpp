@@ -12,7 +12,7 @@
 #include "base/clock.hpp"
 #include "inotifier/wire.hpp"
 #include "journal/journal.hpp"
-#include "publish/fetch_service.hpp"
+#include "serve/fetch_service.hpp"
 
 namespace inotifier::testing {
 

@@ -7,14 +7,14 @@
 #include <thread>
 #include <vector>
 
-#include "base/mailbox.hpp"
 #include "base/unique_fd.hpp"
 #include "config/config.hpp"
 #include "daemon/pipeline.hpp"
+#include "fs/real_fs.hpp"
 #include "inotifier/event.hpp"
 #include "journal/journal.hpp"
 #include "source/inotify_source.hpp"
-#include "source/real_fs.hpp"
+#include "source/mailbox.hpp"
 
 namespace inotifier::testing {
 

@@ -11,7 +11,7 @@
 
 #include "base/curve_keys.hpp"
 #include "cli/findings.hpp"
-#include "source/real_fs.hpp"
+#include "fs/real_fs.hpp"
 
 using inotifier::Config;
 using inotifier::Files;

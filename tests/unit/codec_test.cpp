@@ -1,4 +1,4 @@
-#include "publish/codec.hpp"
+#include "wire/codec.hpp"
 
 #include <doctest/doctest.h>
 #include <sys/stat.h>
@@ -7,7 +7,7 @@
 #include <limits>
 
 #include "inotifier/wire.hpp"
-#include "publish/heartbeat.hpp"
+#include "wire/heartbeat.hpp"
 
 using namespace inotifier;
 using namespace std::string_literals;

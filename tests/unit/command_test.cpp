@@ -9,12 +9,11 @@
 #include <string>
 
 #include "base/unique_fd.hpp"
+#include "inotifier/time.hpp"
 
 using namespace inotifier;
 
 namespace {
-
-constexpr Nanos kSecond = 1'000'000'000;
 
 Event event_of(const std::string& path) {
   Event event;

@@ -10,11 +10,13 @@
 
 #include "config/keys.hpp"
 #include "config/load.hpp"
+#include "inotifier/time.hpp"
 
 using inotifier::Config;
 using inotifier::ConfigError;
 using inotifier::duration_text;
 using inotifier::Environment;
+using inotifier::kSecond;
 using inotifier::load_config;
 using inotifier::LoadOptions;
 using inotifier::parse_config;
@@ -96,8 +98,6 @@ std::string content(const std::filesystem::path& path) {
   text << file.rdbuf();
   return text.str();
 }
-
-constexpr std::int64_t kSecond = 1'000'000'000;
 
 }  // namespace
 

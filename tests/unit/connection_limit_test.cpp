@@ -1,4 +1,4 @@
-#include "publish/connection_limit.hpp"
+#include "endpoint/connection_limit.hpp"
 
 #include <doctest/doctest.h>
 #include <fcntl.h>
@@ -14,7 +14,7 @@
 #include <zmq.hpp>
 
 #include "base/unique_fd.hpp"
-#include "publish/publisher.hpp"
+#include "serve/publisher.hpp"
 #include "support/sandbox.hpp"
 
 namespace inotifier {

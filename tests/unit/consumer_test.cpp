@@ -21,7 +21,7 @@
 #include "client/reply.hpp"
 #include "inotifier/client.hpp"
 #include "inotifier/wire.hpp"
-#include "publish/codec.hpp"
+#include "wire/codec.hpp"
 
 using namespace inotifier;
 using std::chrono::milliseconds;

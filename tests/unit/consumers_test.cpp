@@ -8,10 +8,10 @@
 
 #include "base/clock.hpp"
 #include "journal/snapshot.hpp"
-#include "publish/codec.hpp"
-#include "publish/request.hpp"
+#include "serve/request.hpp"
 #include "support/fetch_world.hpp"
 #include "support/kept_journal.hpp"
+#include "wire/codec.hpp"
 
 using namespace inotifier;
 using namespace inotifier::testing;

@@ -1,4 +1,4 @@
-#include "publish/fetch_service.hpp"
+#include "serve/fetch_service.hpp"
 
 #include <doctest/doctest.h>
 
@@ -12,11 +12,11 @@
 #include <vector>
 
 #include "base/path.hpp"
-#include "journal/file_table.hpp"
-#include "publish/codec.hpp"
-#include "source/watch_table.hpp"
+#include "state/file_table.hpp"
+#include "state/watch_table.hpp"
 #include "support/fetch_world.hpp"
 #include "support/kept_journal.hpp"
+#include "wire/codec.hpp"
 
 using namespace inotifier;
 using namespace inotifier::testing;

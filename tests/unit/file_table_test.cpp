@@ -1,4 +1,4 @@
-#include "journal/file_table.hpp"
+#include "state/file_table.hpp"
 
 #include <doctest/doctest.h>
 

@@ -11,11 +11,11 @@
 #include "base/clock.hpp"
 #include "base/error.hpp"
 #include "inotifier/wire.hpp"
-#include "journal/file_table.hpp"
-#include "publish/codec.hpp"
-#include "source/watch_table.hpp"
+#include "state/file_table.hpp"
+#include "state/watch_table.hpp"
 #include "support/fetch_world.hpp"
 #include "support/kept_journal.hpp"
+#include "wire/codec.hpp"
 
 using namespace inotifier;
 using namespace inotifier::testing;

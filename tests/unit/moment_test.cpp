@@ -5,11 +5,12 @@
 #include "base/error.hpp"
 #include "base/path.hpp"
 #include "cli/output.hpp"
+#include "inotifier/time.hpp"
 
+using inotifier::kSecond;
 using namespace inotifier;
 
 namespace {
-constexpr std::int64_t kSecond = 1'000'000'000;
 constexpr std::int64_t kNow = 1'795'341'600 * kSecond;  // 2026-11-22T10:00:00Z
 }  // namespace
 

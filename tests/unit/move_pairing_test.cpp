@@ -1,4 +1,4 @@
-#include "process/move_pairing.hpp"
+#include "source/move_pairing.hpp"
 
 #include <doctest/doctest.h>
 

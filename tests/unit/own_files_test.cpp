@@ -1,4 +1,4 @@
-#include "cli/own_files.hpp"
+#include "daemon/own_files.hpp"
 
 #include <doctest/doctest.h>
 

@@ -1,4 +1,4 @@
-#include "publish/publisher.hpp"
+#include "serve/publisher.hpp"
 
 #include <doctest/doctest.h>
 #include <sys/socket.h>

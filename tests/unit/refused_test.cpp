@@ -14,12 +14,12 @@
 #include <zmq.hpp>
 
 #include "base/curve_keys.hpp"
+#include "endpoint/binding.hpp"
+#include "endpoint/security.hpp"
 #include "inotifier/client.hpp"
 #include "inotifier/wire.hpp"
-#include "publish/binding.hpp"
-#include "publish/codec.hpp"
-#include "publish/heartbeat.hpp"
-#include "publish/security.hpp"
+#include "wire/codec.hpp"
+#include "wire/heartbeat.hpp"
 
 using namespace inotifier;
 using std::chrono::milliseconds;

@@ -1,5 +1,5 @@
 // Keys, the directory of clients, and who gets through a socket that asks for them.
-#include "publish/security.hpp"
+#include "endpoint/security.hpp"
 
 #include <doctest/doctest.h>
 #include <sys/stat.h>
@@ -12,8 +12,8 @@
 
 #include "base/curve_keys.hpp"
 #include "base/error.hpp"
-#include "publish/binding.hpp"
-#include "publish/publisher.hpp"
+#include "endpoint/binding.hpp"
+#include "serve/publisher.hpp"
 
 using namespace inotifier;
 

@@ -19,9 +19,9 @@
 #include "base/unique_fd.hpp"
 #include "inotifier/client.hpp"
 #include "inotifier/wire.hpp"
-#include "publish/codec.hpp"
-#include "publish/heartbeat.hpp"
-#include "publish/publisher.hpp"
+#include "serve/publisher.hpp"
+#include "wire/codec.hpp"
+#include "wire/heartbeat.hpp"
 
 using namespace inotifier;
 using std::chrono::milliseconds;

@@ -12,9 +12,9 @@
 #include <string>
 
 #include "inotifier/wire.hpp"
-#include "publish/codec.hpp"
 #include "support/fetch_world.hpp"
 #include "support/kept_journal.hpp"
+#include "wire/codec.hpp"
 
 using namespace inotifier;
 using namespace inotifier::testing;

@@ -1,4 +1,4 @@
-#include "source/watch_table.hpp"
+#include "state/watch_table.hpp"
 
 #include <doctest/doctest.h>
 

@@ -1,0 +1,25 @@
+// What is known of a file from a look at it. Plain values; any thread.
+#pragma once
+
+#include <cstdint>
+
+#include "inotifier/time.hpp"
+
+namespace inotifier {
+
+/// What lstat(2) said. Times in nanoseconds since 1970.
+struct Stat {
+  std::uint64_t inode = 0;
+  std::int64_t size = 0;
+  Nanos mtime = 0;
+  Nanos ctime = 0;
+  Nanos atime = 0;
+  Nanos btime = 0;  ///< 0 where the file system keeps none
+  std::uint64_t dev = 0;
+  std::uint32_t mode = 0;
+  std::uint32_t uid = 0;
+  std::uint32_t gid = 0;
+  bool mount_root = false;  ///< a file system is mounted here (directories only)
+};
+
+}  // namespace inotifier

@@ -1,0 +1,205 @@
+#include "daemon/server.hpp"
+
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <optional>
+#include <zmq.hpp>
+
+#include "base/clock.hpp"
+#include "base/log.hpp"
+#include "config/load.hpp"
+#include "daemon/own_files.hpp"
+#include "daemon/runner.hpp"
+#include "endpoint/connection_limit.hpp"
+#include "endpoint/security.hpp"
+#include "serve/fetch_service.hpp"
+#include "serve/fetch_socket.hpp"
+#include "serve/publisher.hpp"
+#include "wire/heartbeat.hpp"
+
+namespace inotifier {
+namespace {
+
+// How soon replies to a peer that is slow to read are tried again.
+constexpr Nanos kRestInterval = 50 * kMillisecond;
+
+void exclude_own_files(Config& config) {
+  constexpr std::string_view kIpc = "ipc://";
+  std::vector<std::string> own = files_of_journal(config.journal.path);
+  for (const auto* endpoints : {&config.publish.endpoints, &config.fetch.endpoints}) {
+    for (const std::string& endpoint : *endpoints) {
+      if (endpoint.starts_with(kIpc)) own.push_back(endpoint.substr(kIpc.size()) + ".lock");
+    }
+  }
+  exclude_files(config.watches, own);
+}
+
+JournalOptions journal_options(const Config& config) {
+  JournalOptions options;
+  options.path = config.journal.path;
+  options.daemon_name = config.daemon_name;
+  options.daemon_name_given = config.daemon_name_given;
+  options.retain = config.journal.retain;
+  options.retain_size = config.journal.retain_size;
+  options.consumer_expiry = config.journal.consumer_expiry;
+  options.power_safe = config.journal.durability == Config::Journal::Durability::kPower;
+  return options;
+}
+
+/// Every connection takes one; the usual soft limit of 1024 is for programs that call select(2).
+void raise_file_limit() {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == limit.rlim_max) return;
+  limit.rlim_cur = limit.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+Config load(const LoadOptions& options) {
+  Config config = load_config(options, process_environment());
+  exclude_own_files(config);
+  return config;
+}
+
+class PublishingOwner final : public Runner::Owner {
+ public:
+  PublishingOwner(LoadOptions options, const Config& config)
+      : options_(std::move(options)),
+        config_(config),
+        security_(context_, config.security),
+        publisher_(context_, config.publish.endpoints, config.publish.high_water_mark, &security_),
+        fetch_(context_, config.fetch.endpoints, &security_),
+        heartbeat_(config.publish.heartbeat) {}
+
+  /// After runner.run(): the journal is closed before us.
+  void detach() { service_.reset(); }
+  /// Before runner.run().
+  void attach(Runner& runner) {
+    runner_ = &runner;
+    service_.emplace(
+        runner.journal(), INOTIFIER_VERSION, read_clocks(),
+        [this](const FetchService::Peer& peer, std::string_view body) { fetch_.send(peer, body); });
+    service_->fill_status_with([this](Value::Map& status) { fill(status); });
+  }
+
+  void publish(std::string_view topic, std::string_view body) override {
+    publisher_.publish(topic, body);
+  }
+
+  std::optional<Nanos> after_turn(const Now& now) override {
+    if (now.mono >= next_heartbeat_) {
+      next_heartbeat_ = now.mono + heartbeat_;
+      const Journal& journal = runner_->journal();
+      publisher_.publish(kHeartbeatTopic, encode_heartbeat(journal.stream(), INOTIFIER_VERSION,
+                                                           now.wall, journal.last()));
+    }
+    const auto wanted = serve(now);
+    return wanted ? std::min(*wanted, next_heartbeat_) : next_heartbeat_;
+  }
+
+  int wake_fd() const override { return fetch_.fd(); }
+
+  std::optional<std::vector<WatchConfig>> on_hangup() override {
+    try {
+      Config config = load(options_);
+      if (config.log != config_.log) {
+        log::set_up(config.log.level, config.log.format == Config::Log::Format::kJson);
+      }
+      if (config.publish != config_.publish || config.fetch != config_.fetch ||
+          config.journal != config_.journal || config.security != config_.security ||
+          config.daemon_name != config_.daemon_name) {
+        log::warning("SIGHUP: only watches and [log] are changed now; the rest wants a restart");
+      }
+      config_.log = config.log;
+      log::info("SIGHUP: the configuration was read again");
+      return std::move(config.watches);
+    } catch (const std::exception& error) {
+      log::error("SIGHUP: everything stays as it is: {}", error.what());
+      return std::nullopt;
+    }
+  }
+
+  const std::vector<std::string>& endpoints() const { return publisher_.endpoints(); }
+
+  const std::vector<std::string>& fetch_endpoints() const { return fetch_.endpoints(); }
+
+ private:
+  /// Requests, and replies to those who wait. When it wants to be called again at the latest.
+  std::optional<Nanos> serve(const Now& now) {
+    while (service_->has_room() && fetch_.receive(request_)) {
+      service_->on_request(std::move(request_.peer), request_.body, request_.may_change, now);
+    }
+    service_->after_turn(now);
+    const bool left = fetch_.send_rest();
+    // The descriptor tells changes only: what is there already has to be asked for.
+    if (fetch_.has_request()) return now.mono;
+    auto wanted = service_->deadline();
+    // Room in a peer's queue may have been noticed, and not told again, by the asking.
+    if (left)
+      wanted = std::min(wanted.value_or(now.mono + kRestInterval), now.mono + kRestInterval);
+    return wanted;
+  }
+
+  /// What `status` says of the watches.
+  void fill(Value::Map& status) const {
+    Value::Array watches;
+    bool ready = !runner_->journal().blocked();
+    for (const Pipeline::WatchStatus& watch : runner_->pipeline().status()) {
+      ready = ready && watch.ready && !watch.lost;
+      watches.emplace_back(
+          Value::Map{{"name", watch.name},
+                     {"path", watch.path},
+                     {"processor", watch.processor},
+                     {"ready", watch.ready},
+                     {"lost", watch.lost},
+                     {"degraded", Value::Array(watch.degraded.begin(), watch.degraded.end())},
+                     {"directories", static_cast<std::int64_t>(watch.directories)},
+                     {"files", static_cast<std::int64_t>(watch.files)},
+                     {"in_progress", static_cast<std::int64_t>(watch.in_progress)}});
+    }
+    for (auto& [key, value] : status) {
+      if (key == "ready") value = ready;
+      if (key == "watches") std::swap(std::get<Value::Array>(value.v), watches);
+    }
+    status.emplace_back("refused_connections", static_cast<std::int64_t>(refused_connections()));
+  }
+
+  LoadOptions options_;  ///< read again on SIGHUP
+  Config config_;
+  zmq::context_t context_{1};
+  Security security_;
+  Publisher publisher_;
+  FetchSocket fetch_;
+  FetchSocket::Request request_;  ///< kept for its capacity
+  std::optional<FetchService> service_;
+  Runner* runner_ = nullptr;
+  Nanos heartbeat_;
+  Nanos next_heartbeat_ = 0;
+};
+
+}  // namespace
+
+void run_server(const LoadOptions& options) {
+  raise_file_limit();
+  const Config config = load(options);
+  log::set_up(config.log.level, config.log.format == Config::Log::Format::kJson);
+  PublishingOwner owner(options, config);
+  Runner runner(config, journal_options(config), owner);
+  owner.attach(runner);
+  for (const std::string& endpoint : owner.endpoints()) log::info("publishing on {}", endpoint);
+  for (const std::string& endpoint : owner.fetch_endpoints()) log::info("fetch on {}", endpoint);
+  for (const WatchConfig& watch : config.watches) {
+    log::info("watch {}: {} ({})", watch.name, watch.path, watch.processor);
+  }
+  if (config.watches.empty()) {
+    log::warning(
+        "nothing is watched yet: name directories (inotifier run DIR), set "
+        "INOTIFIER_WATCH=/a:/b, or write a [[watch]] with a path into {}",
+        config.file.empty() ? "/etc/inotifier/inotifier.toml" : config.file);
+  }
+  runner.run();
+  owner.detach();
+  log::info("stopped");
+}
+
+}  // namespace inotifier

@@ -1,0 +1,375 @@
+#include "fs/real_fs.hpp"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <fmt/core.h>
+#include <linux/openat2.h>
+#include <sys/stat.h>
+#include <sys/statfs.h>
+#include <sys/syscall.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <climits>
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <ctime>
+#include <fstream>
+#include <sstream>
+#include <utility>
+#include <vector>
+
+#include "base/clock.hpp"
+#include "base/unique_fd.hpp"
+
+namespace inotifier {
+namespace {
+
+/// openat2(2) with no symbolic link in any component. Kernels and seccomp filters without it get a
+/// plain openat, where only the last component is safe.
+int open_beneath(int handle, const char* path, int flags) {
+  static bool has_openat2 = true;
+  if (has_openat2) {
+    open_how how{};
+    how.flags = static_cast<__u64>(flags);
+    how.resolve = RESOLVE_NO_SYMLINKS;
+    const long fd = syscall(SYS_openat2, handle, path, &how, sizeof how);
+    if (fd >= 0) return static_cast<int>(fd);
+    if (errno != ENOSYS && errno != EPERM) return -errno;
+    if (errno == ENOSYS) has_openat2 = false;
+  }
+  const int fd = openat(handle, path, flags | O_NOFOLLOW);
+  return fd >= 0 ? fd : -errno;
+}
+
+/// A path below a handle, as a directory and a name in it: so the kernel follows no symbolic link
+/// on the way, and what is beyond PATH_MAX is walked in pieces.
+class Place {
+ public:
+  Place(int handle, const std::string& relative) : handle_(handle), path_(relative.c_str()) {
+    const std::size_t name = relative.rfind('/');
+    if (name == std::string::npos) return;
+    path_ = relative.c_str() + name + 1;
+    for (std::size_t begin = 0; begin < name;) {
+      std::size_t end = name;
+      if (end - begin >= PATH_MAX) end = relative.rfind('/', begin + PATH_MAX - 1);
+      if (end == std::string::npos || end <= begin) {
+        error_ = ENAMETOOLONG;
+        return;
+      }
+      const std::string piece = relative.substr(begin, end - begin);
+      const int fd = open_beneath(handle_, piece.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC);
+      if (fd < 0) {
+        error_ = -fd;
+        return;
+      }
+      opened_ = UniqueFd(fd);
+      handle_ = fd;
+      begin = end + 1;
+    }
+  }
+  int handle() const { return handle_; }
+  const char* path() const { return path_; }
+  int error() const { return error_; }
+
+ private:
+  int handle_;
+  const char* path_;
+  UniqueFd opened_;
+  int error_ = 0;
+};
+
+Nanos nanos(const statx_timestamp& at) { return at.tv_sec * kSecond + at.tv_nsec; }
+
+int stat_at(int handle, const char* path, int flags, Stat& out) {
+  struct statx found;
+  if (statx(handle, path, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | flags,
+            STATX_BASIC_STATS | STATX_BTIME, &found) != 0) {
+    return -errno;
+  }
+  out.inode = found.stx_ino;
+  out.size = static_cast<std::int64_t>(found.stx_size);
+  out.mtime = nanos(found.stx_mtime);
+  out.ctime = nanos(found.stx_ctime);
+  out.atime = nanos(found.stx_atime);
+  out.btime = (found.stx_mask & STATX_BTIME) != 0 ? nanos(found.stx_btime) : 0;
+  out.dev = (static_cast<std::uint64_t>(found.stx_dev_major) << 32U) | found.stx_dev_minor;
+  out.mode = found.stx_mode;
+  out.uid = found.stx_uid;
+  out.gid = found.stx_gid;
+  out.mount_root = (found.stx_attributes & STATX_ATTR_MOUNT_ROOT) != 0;
+  return 0;
+}
+
+bool is_absence(int error) { return error == ENOENT || error == ENOTDIR; }
+
+class RealListing final : public Listing {
+ public:
+  explicit RealListing(UniqueFd fd) : fd_(std::move(fd)) {}
+
+  int next(Entry& entry) override {
+    while (true) {
+      if (at_ >= end_) {
+        const long got = syscall(SYS_getdents64, fd_.get(), buffer_.data(), buffer_.size());
+        if (got < 0) return -errno;
+        if (got == 0) return 0;
+        at_ = 0;
+        end_ = static_cast<std::size_t>(got);
+      }
+      // struct linux_dirent64 (getdents64(2)), which is glibc's dirent64.
+      const auto* raw = reinterpret_cast<const dirent64*>(buffer_.data() + at_);
+      at_ += raw->d_reclen;
+      entry.name = raw->d_name;
+      if (entry.name == "." || entry.name == "..") continue;
+      entry.kind = raw->d_type == DT_REG       ? Entry::Kind::kFile
+                   : raw->d_type == DT_DIR     ? Entry::Kind::kDirectory
+                   : raw->d_type == DT_UNKNOWN ? Entry::Kind::kUnknown
+                                               : Entry::Kind::kOther;
+      return 1;
+    }
+  }
+
+ private:
+  UniqueFd fd_;
+  alignas(dirent64) std::array<char, 32 * 1024> buffer_;
+  std::size_t at_ = 0;
+  std::size_t end_ = 0;
+};
+
+struct FsType {
+  std::uint64_t magic;
+  const char* name;
+  bool local;
+  bool leases;
+  bool keeps_inodes;
+  bool multigrain;  ///< FS_MGTIME since Linux 6.13
+};
+
+// statfs(2). Leases are believed only where they were seen to tell the truth: NFS and CIFS refuse
+// them without a writer, FUSE grants them with one.
+constexpr std::array kTypes{
+    FsType{0xEF53, "ext4", true, true, true, true},
+    FsType{0x58465342, "xfs", true, true, true, true},
+    FsType{0x9123683E, "btrfs", true, true, true, true},
+    FsType{0x01021994, "tmpfs", true, true, true, true},
+    FsType{0xF2F52010, "f2fs", true, true, true, false},
+    FsType{0x2FC12FC1, "zfs", true, true, true, false},
+    FsType{0x794C7630, "overlay", true, true, true, false},
+    FsType{0x858458F6, "ramfs", true, false, true, false},
+    FsType{0x4D44, "vfat", true, false, false, false},
+    FsType{0x2011BAB0, "exfat", true, false, false, false},
+    FsType{0x6969, "nfs", false, false, true, false},
+    FsType{0xFF534D42, "cifs", false, false, false, false},
+    FsType{0xFE534D42, "smb2", false, false, false, false},
+    FsType{0x517B, "smb", false, false, false, false},
+    FsType{0x65735546, "fuse", false, false, false, false},
+    FsType{0x01021997, "9p", false, false, true, false},
+    FsType{0x00C36400, "ceph", false, false, true, false},
+    FsType{0x5346414F, "afs", false, false, true, false},
+    FsType{0x47504653, "gpfs", false, false, true, false},
+    FsType{0x0BD00BD0, "lustre", false, false, true, false},
+    FsType{0x01161970, "gfs2", false, false, true, false},
+    FsType{0x7461636F, "ocfs2", false, false, true, false},
+};
+
+bool kernel_at_least(int major, int minor) {
+  utsname name{};
+  int at_major = 0;
+  int at_minor = 0;
+  if (uname(&name) != 0 || std::sscanf(name.release, "%d.%d", &at_major, &at_minor) != 2) {
+    return false;
+  }
+  return at_major > major || (at_major == major && at_minor >= minor);
+}
+
+/// "\040" in mountinfo is a space (proc_pid_mountinfo(5)).
+std::string unescape(const std::string& text) {
+  std::string out;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (text[i] == '\\' && i + 3 < text.size()) {
+      out += static_cast<char>(std::strtol(text.substr(i + 1, 3).c_str(), nullptr, 8));
+      i += 3;
+    } else {
+      out += text[i];
+    }
+  }
+  return out;
+}
+
+struct Mount {
+  std::string device;
+  std::string path;
+  std::string type;
+};
+
+std::vector<Mount> read_mounts() {
+  std::vector<Mount> mounts;
+  std::ifstream file("/proc/self/mountinfo");
+  for (std::string line; std::getline(file, line);) {
+    std::istringstream fields(line);
+    std::string id;
+    std::string parent;
+    std::string root;
+    std::string path;
+    Mount mount;
+    fields >> id >> parent >> mount.device >> root >> path;
+    mount.path = unescape(path);
+    const auto dash = line.find(" - ");
+    if (dash != std::string::npos) std::istringstream(line.substr(dash + 3)) >> mount.type;
+    mounts.push_back(std::move(mount));
+  }
+  return mounts;
+}
+
+}  // namespace
+
+RealFs::RealFs() { std::signal(SIGIO, SIG_IGN); }
+
+int RealFs::open_root(const std::string& path) {
+  const int fd = open(path.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC);
+  return fd >= 0 ? fd : -errno;
+}
+
+int RealFs::open_directory(int handle, const std::string& relative) {
+  const Place place(handle, relative);
+  if (place.error() != 0) return -place.error();
+  return open_beneath(place.handle(), *place.path() == '\0' ? "." : place.path(),
+                      O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+}
+
+void RealFs::close(int handle) { ::close(handle); }
+
+int RealFs::stat(int handle, const std::string& relative, Stat& out) {
+  const Place place(handle, relative);
+  if (place.error() != 0) return -place.error();
+  return stat_at(place.handle(), place.path(), *place.path() == '\0' ? AT_EMPTY_PATH : 0, out);
+}
+
+std::unique_ptr<Listing> RealFs::list(int handle, int& error) {
+  UniqueFd fd(openat(handle, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!fd) {
+    error = errno;
+    return nullptr;
+  }
+  return std::make_unique<RealListing>(std::move(fd));
+}
+
+Files::Writer RealFs::writer(int handle, const std::string& relative, bool expect_regular,
+                             Stat& out, int& error) {
+  using Writer = Files::Writer;
+  error = 0;
+  const Place place(handle, relative);
+  if (place.error() != 0) {
+    if (place.error() == ELOOP) return Writer::kNotRegular;
+    return is_absence(place.error()) ? Writer::kGone : Writer::kChanged;
+  }
+  if (!expect_regular) {
+    // Opening a FIFO or a device can have effects of its own: look before.
+    const int failed = stat_at(place.handle(), place.path(), 0, out);
+    if (failed != 0) return is_absence(-failed) ? Writer::kGone : Writer::kChanged;
+    if (!S_ISREG(out.mode)) return Writer::kNotRegular;
+  }
+  const UniqueFd fd(
+      open_beneath(place.handle(), place.path(), O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC));
+  if (!fd) {
+    error = -fd.get();
+    if (is_absence(error)) return Writer::kGone;
+    if (error == EWOULDBLOCK) return Writer::kOpen;  // somebody else's lease is being broken
+    if (error == ELOOP || error == ENXIO) return Writer::kNotRegular;
+    // Out of descriptors or memory: no answer yet.
+    const bool refused = error == EACCES || error == EPERM;
+    return refused ? Writer::kUnknown : Writer::kChanged;
+  }
+  if (fcntl(fd.get(), F_SETLEASE, F_RDLCK) != 0) {
+    error = errno;
+    if (error == EAGAIN) return Writer::kOpen;
+    return error == ENOMEM || error == ENOLCK ? Writer::kChanged : Writer::kUnknown;
+  }
+  // From here to the unlock nobody can begin to write. Whether the path still leads to this file is
+  // asked under the lease too.
+  Stat by_path;
+  const bool known = stat_at(fd.get(), "", AT_EMPTY_PATH, out) == 0;
+  const int failed = stat_at(place.handle(), place.path(), 0, by_path);
+  fcntl(fd.get(), F_SETLEASE, F_UNLCK);
+  if (!known) return Writer::kChanged;
+  if (failed != 0) return is_absence(-failed) ? Writer::kGone : Writer::kChanged;
+  if (by_path.inode != out.inode || by_path.dev != out.dev) return Writer::kChanged;
+  return S_ISREG(out.mode) ? Writer::kNone : Writer::kNotRegular;
+}
+
+FsTraits RealFs::traits(int handle) {
+  static const bool multigrain_kernel = kernel_at_least(6, 13);
+  FsTraits traits;
+  struct statfs found;
+  if (fstatfs(handle, &found) != 0) {
+    traits.type = "?";
+    traits.leases = false;
+    return traits;
+  }
+  const auto magic = static_cast<std::uint64_t>(static_cast<std::uint32_t>(found.f_type));
+  for (const FsType& type : kTypes) {
+    if (type.magic != magic) continue;
+    traits.type = type.name;
+    traits.local = type.local;
+    traits.leases = type.leases;
+    traits.keeps_inodes = type.keeps_inodes;
+    traits.fine_times = type.multigrain && multigrain_kernel;
+    return traits;
+  }
+  traits.type = fmt::format("{:#x}", magic);
+  traits.leases = false;
+  return traits;
+}
+
+Nanos RealFs::stamp_clock() {
+  timespec at{};
+  clock_gettime(CLOCK_REALTIME_COARSE, &at);
+  return at.tv_sec * kSecond + at.tv_nsec;
+}
+
+Nanos RealFs::wall_clock() { return read_clocks().wall; }
+
+std::optional<std::string> RealFs::mounts_below(const std::string& path) {
+  const std::unique_ptr<char, decltype(&std::free)> real(realpath(path.c_str(), nullptr),
+                                                         &std::free);
+  if (!real) return std::nullopt;
+  const std::vector<Mount> mounts = read_mounts();
+  if (mounts.empty()) return std::nullopt;  // out of descriptors: there always is one
+  std::string below(real.get());
+  if (below != "/") below += '/';
+  std::vector<std::string> lines;
+  for (const Mount& mount : mounts) {
+    if (mount.path.size() > below.size() && mount.path.starts_with(below)) {
+      lines.push_back(mount.device + ' ' + mount.path.substr(below.size()));
+    }
+  }
+  std::sort(lines.begin(), lines.end());
+  std::string text;
+  for (const std::string& line : lines) text += line + '\n';
+  return text;
+}
+
+bool is_remote(const std::string& path) {
+  std::size_t longest = 0;
+  std::string type;
+  for (const Mount& mount : read_mounts()) {
+    const bool holds =
+        mount.path == "/" || path == mount.path || path.starts_with(mount.path + "/");
+    if (holds && mount.path.size() >= longest) {
+      longest = mount.path.size();
+      type = mount.type;
+    }
+  }
+  for (const char* remote : {"nfs", "nfs4", "cifs", "smb3", "9p", "ceph", "afs", "gpfs", "lustre",
+                             "gfs2", "ocfs2", "virtiofs", "glusterfs"}) {
+    if (type == remote) return true;
+  }
+  return type == "fuse" || type.starts_with("fuse.");
+}
+
+}  // namespace inotifier

@@ -1,0 +1,32 @@
+// The local disk. Descriptors, statx(2), getdents64(2), F_SETLEASE. Pipeline thread (a poller has
+// one of its own).
+#pragma once
+
+#include "fs/fs.hpp"
+
+namespace inotifier {
+
+class RealFs final : public Fs {
+ public:
+  /// Ignores SIGIO for the whole process: a lease that a writer breaks sends it, and it would end
+  /// us (fcntl(2)).
+  RealFs();
+
+  int open_root(const std::string& path) override;
+  int open_directory(int handle, const std::string& relative) override;
+  void close(int handle) override;
+  int stat(int handle, const std::string& relative, Stat& out) override;
+  std::unique_ptr<Listing> list(int handle, int& error) override;
+  Files::Writer writer(int handle, const std::string& relative, bool expect_regular, Stat& out,
+                       int& error) override;
+  FsTraits traits(int handle) override;
+  Nanos stamp_clock() override;
+  Nanos wall_clock() override;
+  std::optional<std::string> mounts_below(const std::string& path) override;
+};
+
+/// What the type name of /proc/self/mountinfo says about `path`, without touching the path: a dead
+/// server would hang whoever does. True for network and FUSE file systems.
+bool is_remote(const std::string& path);
+
+}  // namespace inotifier

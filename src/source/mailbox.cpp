@@ -1,0 +1,76 @@
+#include "source/mailbox.hpp"
+
+#include <sys/eventfd.h>
+
+#include <cerrno>
+#include <utility>
+
+#include "base/error.hpp"
+
+namespace inotifier {
+namespace {
+
+UniqueFd make_event() {
+  UniqueFd fd(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
+  if (!fd) throw SetupError(describe("eventfd", "", errno) + ": raise the limit of open files");
+  return fd;
+}
+
+void signal(const UniqueFd& event) { eventfd_write(event.get(), 1); }
+void clear(const UniqueFd& event) {
+  eventfd_t value;
+  eventfd_read(event.get(), &value);
+}
+
+}  // namespace
+
+Mailbox::Mailbox(std::size_t watches, std::size_t bytes_per_watch)
+    : share_(bytes_per_watch), held_(watches), filled_(make_event()), room_(make_event()) {}
+
+Mailbox::Chunk Mailbox::fresh() {
+  const std::lock_guard lock(mutex_);
+  if (spare_.empty()) return {};
+  Chunk chunk = std::move(spare_.back());
+  spare_.pop_back();
+  return chunk;
+}
+
+void Mailbox::push(Chunk chunk) {
+  const std::lock_guard lock(mutex_);
+  held_[chunk.watch] += chunk.bytes.size();
+  if (chunks_.empty()) signal(filled_);
+  chunks_.push_back(std::move(chunk));
+}
+
+bool Mailbox::is_full(std::size_t watch) const {
+  const std::lock_guard lock(mutex_);
+  return held_[watch] >= share_;
+}
+
+void Mailbox::take(std::vector<Chunk>& chunks, std::size_t most_bytes) {
+  constexpr std::size_t kSpares = 16;
+  const std::lock_guard lock(mutex_);
+  for (Chunk& used : chunks) {
+    if (spare_.size() < kSpares) spare_.push_back(std::move(used));
+  }
+  chunks.clear();
+  std::size_t bytes = 0;
+  while (!chunks_.empty() && bytes < most_bytes) {
+    Chunk& first = chunks_.front();
+    bytes += first.bytes.size();
+    std::size_t& held = held_[first.watch];
+    const bool was_full = held >= share_;
+    held -= first.bytes.size();
+    if (was_full && held < share_) signal(room_);
+    chunks.push_back(std::move(first));
+    chunks_.pop_front();
+  }
+  if (chunks_.empty()) clear(filled_);
+}
+
+bool Mailbox::empty() const {
+  const std::lock_guard lock(mutex_);
+  return chunks_.empty();
+}
+
+}  // namespace inotifier

@@ -1,0 +1,211 @@
+#include "state/file_table.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+namespace inotifier {
+namespace {
+
+// A worker that deletes what it has processed leaves one of these per file. The journal will keep
+// them as long as it keeps the events; memory keeps the last so many.
+constexpr std::size_t kLeftKept = 50'000;
+
+}  // namespace
+
+RowsByInode::RowsByInode(const FileTable& table) : table_(table) {
+  slots_.reserve(table.size());
+  for (std::uint32_t number = 0; number < table.used_; ++number) {
+    const auto& at = table.slot(number);
+    if (at.dir != kNoDir) slots_.emplace_back(at.row.inode, number);
+  }
+  std::sort(slots_.begin(), slots_.end());
+}
+
+void RowsByInode::find(std::uint64_t inode,
+                       const std::function<bool(DirId, std::string_view, const Row&)>& each) const {
+  const auto begin =
+      std::lower_bound(slots_.begin(), slots_.end(), std::pair(inode, std::uint32_t{0}));
+  for (auto entry = begin; entry != slots_.end() && entry->first == inode; ++entry) {
+    const auto& at = table_.slot(entry->second);
+    if (at.dir == kNoDir || at.row.inode != inode) continue;
+    if (!each(at.dir, table_.name_of(at), at.row)) return;
+  }
+}
+
+FileTable::FileTable() = default;
+
+std::uint32_t FileTable::find_slot(DirId dir, std::string_view name) const {
+  return index_.find(NameIndex::hash(dir, name), [&](std::uint32_t number) {
+    const Slot& at = slot(number);
+    return at.dir == dir && name_of(at) == name;
+  });
+}
+
+Row* FileTable::find(DirId dir, std::string_view name) {
+  const std::uint32_t number = find_slot(dir, name);
+  return number == NameIndex::kNone ? nullptr : &slot(number).row;
+}
+
+Row& FileTable::put(DirId dir, std::string_view name, const Row& row) {
+  std::uint32_t number = find_slot(dir, name);
+  if (number != NameIndex::kNone) {
+    slot(number).row = row;
+    note_change(number);
+    return slot(number).row;
+  }
+  if (free_.empty()) {
+    if (used_ == chunks_.size() * kSlotsPerChunk) {
+      chunks_.push_back(std::make_unique<Slot[]>(kSlotsPerChunk));
+    }
+    number = used_++;
+  } else {
+    number = free_.back();
+    free_.pop_back();
+  }
+  Slot& made = slot(number);
+  made.row = row;
+  made.dir = dir;
+  store_name(made, name);
+  if (dir >= heads_.size()) heads_.resize(dir + 1, NameIndex::kNone);
+  made.previous = NameIndex::kNone;
+  made.next = heads_[dir];
+  if (made.next != NameIndex::kNone) slot(made.next).previous = number;
+  heads_[dir] = number;
+  index_.insert(NameIndex::hash(dir, name), number, [this](std::uint32_t other) {
+    return NameIndex::hash(slot(other).dir, name_of(slot(other)));
+  });
+  ++size_;
+  note_change(number);
+  return made.row;
+}
+
+void FileTable::note_change(std::uint32_t number) {
+  if (!keeps_changes_ || std::exchange(slot(number).changed, true)) return;
+  changed_.push_back(number);
+}
+
+void FileTable::changed(DirId dir, std::string_view name) {
+  const std::uint32_t number = find_slot(dir, name);
+  if (number != NameIndex::kNone) note_change(number);
+}
+
+void FileTable::each_gone(const std::function<void(DirId, std::string_view)>& each) const {
+  for (const auto& [dir, name] : gone_) each(dir, name);
+}
+
+void FileTable::each_change(
+    const std::function<void(DirId, std::string_view, const Row&)>& each) const {
+  for (const std::uint32_t number : changed_) {
+    const Slot& at = slot(number);
+    // Gone again, or a slot that was given to another row (which is in the list itself, too).
+    if (at.changed && at.dir != kNoDir) each(at.dir, name_of(at), at.row);
+  }
+}
+
+void FileTable::each_left_change(
+    const std::function<void(std::uint64_t, const Left*)>& each) const {
+  for (const std::uint64_t path_hash : left_changed_) each(path_hash, left(path_hash));
+}
+
+void FileTable::forget_changes() {
+  for (const std::uint32_t number : changed_) slot(number).changed = false;
+  changed_.clear();
+  gone_.clear();
+  left_changed_.clear();
+}
+
+void FileTable::each_row(
+    const std::function<void(DirId, std::string_view, const Row&)>& each) const {
+  for (std::uint32_t number = 0; number < used_; ++number) {
+    const Slot& at = slot(number);
+    if (at.dir != kNoDir) each(at.dir, name_of(at), at.row);
+  }
+}
+
+void FileTable::leave(DirId dir, std::string_view name) {
+  const std::uint32_t number = find_slot(dir, name);
+  if (number == NameIndex::kNone) return;
+  Slot& gone = slot(number);
+  if (gone.row.state == Row::State::kAnnounced) note_left(gone.row);
+  if (gone.previous != NameIndex::kNone) {
+    slot(gone.previous).next = gone.next;
+  } else {
+    heads_[dir] = gone.next;
+  }
+  if (gone.next != NameIndex::kNone) slot(gone.next).previous = gone.previous;
+  index_.erase(NameIndex::hash(dir, name), number);
+  name_bytes_ -= gone.name_length;
+  if (keeps_changes_) gone_.emplace_back(dir, name);
+  gone = Slot{};
+  free_.push_back(number);
+  --size_;
+}
+
+std::vector<std::string> FileTable::unlisted(DirId dir, std::uint32_t listing) const {
+  std::vector<std::string> result;
+  if (dir >= heads_.size()) return result;
+  for (std::uint32_t at = heads_[dir]; at != NameIndex::kNone; at = slot(at).next) {
+    if (listing == 0 || slot(at).row.listing != listing) result.emplace_back(name_of(slot(at)));
+  }
+  return result;
+}
+
+void FileTable::note_left(const Row& row) {
+  if (keeps_changes_) left_changed_.push_back(row.path_hash);
+  restore_left(row.path_hash, {row.mtime, row.tie});
+}
+
+void FileTable::restore_left(std::uint64_t path_hash, const Left& left) {
+  if (!left_.insert_or_assign(path_hash, left).second) return;
+  left_order_.push_back(path_hash);
+  if (left_order_.size() > kLeftKept) {
+    if (keeps_changes_) left_changed_.push_back(left_order_.front());
+    left_.erase(left_order_.front());
+    left_order_.pop_front();
+  }
+}
+
+const FileTable::Left* FileTable::left(std::uint64_t path_hash) const {
+  const auto found = left_.find(path_hash);
+  return found == left_.end() ? nullptr : &found->second;
+}
+
+void FileTable::store_name(Slot& slot, std::string_view name) {
+  if (name_end_ + name.size() > kNamesPerChunk) {
+    // Names are only appended. Where most of them are of rows long gone, start afresh.
+    if (names_.size() * kNamesPerChunk > 2 * name_bytes_ + 2 * kNamesPerChunk) compact_names();
+    if (name_end_ + name.size() > kNamesPerChunk) {
+      names_.push_back(std::make_unique<char[]>(kNamesPerChunk));
+      name_end_ = 0;
+    }
+  }
+  std::memcpy(names_.back().get() + name_end_, name.data(), name.size());
+  slot.name_chunk = static_cast<std::uint16_t>(names_.size() - 1);
+  slot.name_offset = static_cast<std::uint32_t>(name_end_);
+  slot.name_length = static_cast<std::uint8_t>(name.size());
+  name_end_ += name.size();
+  name_bytes_ += name.size();
+}
+
+void FileTable::compact_names() {
+  std::vector<std::unique_ptr<char[]>> old;
+  old.swap(names_);
+  name_end_ = kNamesPerChunk;
+  name_bytes_ = 0;
+  for (std::uint32_t number = 0; number < used_; ++number) {
+    Slot& at = slot(number);
+    if (at.dir == kNoDir || at.name_length == 0) continue;
+    const std::string_view name(old[at.name_chunk].get() + at.name_offset, at.name_length);
+    if (name_end_ + name.size() > kNamesPerChunk) {
+      names_.push_back(std::make_unique<char[]>(kNamesPerChunk));
+      name_end_ = 0;
+    }
+    std::memcpy(names_.back().get() + name_end_, name.data(), name.size());
+    at.name_chunk = static_cast<std::uint16_t>(names_.size() - 1);
+    at.name_offset = static_cast<std::uint32_t>(name_end_);
+    name_end_ += name.size();
+    name_bytes_ += name.size();
+  }
+}
+
+}  // namespace inotifier

@@ -1,0 +1,155 @@
+// What has been announced: (directory, name) -> identity, tie, state. In memory; the journal writes
+// down what changes and fills it at the start. Owned by a watch of the pipeline; pipeline thread.
+//
+// The rows are what a rescan compares the disk with. They are kept small (a tree of 300,000 files
+// must stay below 60 MB in all) and in chunks that are never moved.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "inotifier/processor.hpp"
+#include "state/name_index.hpp"
+
+namespace inotifier {
+
+struct Row {
+  enum class State : std::uint8_t {
+    kAnnounced,
+    kNoArrival,  ///< complete, but of no interest: create-via-chunks, existing = "ignore"
+    kStalled,    ///< under a temporary name; that it stays was told
+  };
+  std::uint64_t inode = 0;
+  std::int64_t size = 0;
+  Nanos mtime = 0;
+  Nanos ctime = 0;              ///< at the announcement; tells a rewrite from a mere close
+  std::uint64_t path_hash = 0;  ///< of the relative path it was announced under
+  std::uint32_t tie = 0;
+  std::uint32_t birth = 0;    ///< of its creation time, see birth_of(); tells an inode used again
+  std::uint32_t listing = 0;  ///< the last listing that showed it
+  std::uint32_t turn = 0;     ///< in which it was announced
+  State state = State::kAnnounced;
+
+  /// A creation time in 32 bits; 0 where there is none.
+  static std::uint32_t birth_of(const Stat& stat) {
+    const auto time = static_cast<std::uint64_t>(stat.btime);
+    return static_cast<std::uint32_t>(time ^ (time >> 32U));
+  }
+  bool same_version(const Stat& stat, bool keeps_inodes) const {
+    return size == stat.size && mtime == stat.mtime && (!keeps_inodes || inode == stat.inode);
+  }
+};
+
+class FileTable;
+
+/// All rows of a moment, to be found by inode. 16 bytes each.
+class RowsByInode {
+ public:
+  explicit RowsByInode(const FileTable& table);
+  /// Calls each(dir, name, row) for those that still are in the table with that inode, until it
+  /// returns false.
+  void find(std::uint64_t inode,
+            const std::function<bool(DirId, std::string_view, const Row&)>& each) const;
+
+ private:
+  const FileTable& table_;
+  std::vector<std::pair<std::uint64_t, std::uint32_t>> slots_;
+};
+
+class FileTable {
+ public:
+  FileTable();
+
+  /// Valid until the next change of the table.
+  Row* find(DirId dir, std::string_view name);
+  /// Makes or replaces.
+  Row& put(DirId dir, std::string_view name, const Row& row);
+  /// The file has left; what it was is remembered for a while (see left()).
+  void leave(DirId dir, std::string_view name);
+  std::size_t size() const { return size_; }
+  /// What find() gave was changed in a way that must be kept.
+  void changed(DirId dir, std::string_view name);
+
+  /// From now on what changes is remembered, for the journal.
+  void keep_changes() { keeps_changes_ = true; }
+  bool has_changes() const { return !changed_.empty() || !gone_.empty() || !left_changed_.empty(); }
+  /// Since forget_changes(): rows that are no more (those that came back are in each_change, too),
+  void each_gone(const std::function<void(DirId, std::string_view)>& each) const;
+  /// rows made or changed, in that order,
+  void each_change(const std::function<void(DirId, std::string_view, const Row&)>& each) const;
+  /// and what is remembered of paths that left; null: no more.
+  struct Left;
+  void each_left_change(const std::function<void(std::uint64_t, const Left*)>& each) const;
+  void forget_changes();
+
+  /// Calls each(dir, name, row) for all rows.
+  void each_row(const std::function<void(DirId, std::string_view, const Row&)>& each) const;
+
+  /// Names of the rows in `dir` that listing number `listing` did not show (0: all), copied: the
+  /// caller may change the table while it walks.
+  std::vector<std::string> unlisted(DirId dir, std::uint32_t listing) const;
+
+  /// What was last known of a path that has left: the next version there must differ from it.
+  struct Left {
+    Nanos mtime = 0;
+    std::uint32_t tie = 0;
+  };
+  const Left* left(std::uint64_t path_hash) const;
+  void restore_left(std::uint64_t path_hash, const Left& left);
+  /// The path that `row` was announced under is no more.
+  void note_left(const Row& row);
+
+ private:
+  friend class RowsByInode;
+  struct Slot {
+    Row row;
+    DirId dir = kNoDir;
+    std::uint32_t next = NameIndex::kNone;  ///< in the directory's list
+    std::uint32_t previous = NameIndex::kNone;
+    std::uint32_t name_offset = 0;  ///< in its chunk of names
+    std::uint16_t name_chunk = 0;
+    std::uint8_t name_length = 0;
+    bool changed = false;
+  };
+  static constexpr std::size_t kSlotsPerChunk = 4096;
+  static constexpr std::size_t kNamesPerChunk = 1U << 20U;
+
+  Slot& slot(std::uint32_t number) {
+    return chunks_[number / kSlotsPerChunk][number % kSlotsPerChunk];
+  }
+  const Slot& slot(std::uint32_t number) const {
+    return chunks_[number / kSlotsPerChunk][number % kSlotsPerChunk];
+  }
+  std::string_view name_of(const Slot& slot) const {
+    return {names_[slot.name_chunk].get() + slot.name_offset, slot.name_length};
+  }
+  std::uint32_t find_slot(DirId dir, std::string_view name) const;
+  void store_name(Slot& slot, std::string_view name);
+  void compact_names();
+  void note_change(std::uint32_t number);
+
+  std::vector<std::unique_ptr<Slot[]>> chunks_;
+  std::vector<std::uint32_t> free_;
+  std::uint32_t used_ = 0;  ///< slots ever taken
+  std::size_t size_ = 0;
+  std::vector<std::unique_ptr<char[]>> names_;
+  std::size_t name_end_ = kNamesPerChunk;
+  std::size_t name_bytes_ = 0;  ///< of living rows
+  NameIndex index_;
+  std::vector<std::uint32_t> heads_;  ///< first slot of each directory
+  std::unordered_map<std::uint64_t, Left> left_;
+  std::deque<std::uint64_t> left_order_;
+  bool keeps_changes_ = false;
+  std::vector<std::uint32_t> changed_;
+  std::vector<std::pair<DirId, std::string>> gone_;
+  std::vector<std::uint64_t> left_changed_;
+};
+
+}  // namespace inotifier
