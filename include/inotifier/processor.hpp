@@ -101,7 +101,7 @@ class Files {
 /// What is told of a file besides its path.
 struct FileFacts {
   Stat stat;
-  std::uint32_t tie = 0;  ///< tells apart versions that inode, size and mtime do not
+  std::uint32_t revision = 0;  ///< tells apart versions that inode, size and mtime do not
   Evidence evidence = Evidence::kCloseWrite;
   Origin origin = Origin::kLive;
   Nanos first_seen = 0;  ///< wall clock
@@ -122,7 +122,7 @@ class Out {
  public:
   virtual ~Out() = default;
   virtual bool wants(std::string_view type) const = 0;
-  virtual void say(Report report) = 0;
+  virtual void emit(Report report) = 0;
 };
 
 class Processor {

@@ -57,7 +57,7 @@ class Judge {
   }
 
  private:
-  void say(Level level, std::string text, std::string remedy = "") {
+  void emit(Level level, std::string text, std::string remedy = "") {
     findings_.push_back({level, std::move(text), std::move(remedy)});
   }
 
@@ -68,7 +68,7 @@ class Judge {
     if (survey_.error == EACCES) {
       remedy = fmt::format("uid {} needs read and search permission on it", ::geteuid());
     }
-    say(Level::kError, error_text(survey_.error), remedy);
+    emit(Level::kError, error_text(survey_.error), remedy);
   }
 
   void file_systems() {
@@ -80,58 +80,58 @@ class Judge {
     const auto where = path.empty() ? "" : fmt::format("{}: ", visible(path));
     const auto interval = duration_text(watch_.poll_interval);
     if (traits.local && watch_.backend == WatchConfig::Backend::kPoll) {
-      say(Level::kNote, fmt::format("{}{}, polled every {}", where, traits.type, interval),
-          "backend = \"auto\" hears of files at once here");
+      emit(Level::kNote, fmt::format("{}{}, polled every {}", where, traits.type, interval),
+           "backend = \"auto\" hears of files at once here");
     } else if (traits.local) {
-      say(Level::kOk, fmt::format("{}{}, events come", where, traits.type));
+      emit(Level::kOk, fmt::format("{}{}, events come", where, traits.type));
     } else if (watch_.backend == WatchConfig::Backend::kInotify) {
-      say(Level::kWarning,
-          fmt::format("{}{} tells nothing of what other machines write", where, traits.type),
-          "write backend = \"auto\", which polls besides");
+      emit(Level::kWarning,
+           fmt::format("{}{} tells nothing of what other machines write", where, traits.type),
+           "write backend = \"auto\", which polls besides");
     } else {
-      say(Level::kNote,
-          fmt::format("{}{} tells nothing of what other machines write: polled every {}", where,
-                      traits.type, interval));
+      emit(Level::kNote,
+           fmt::format("{}{} tells nothing of what other machines write: polled every {}", where,
+                       traits.type, interval));
     }
   }
 
   void tree() {
-    say(Level::kOk,
-        fmt::format("{}, {}{}", counted(survey_.directories, "directory", "directories"),
-                    counted(survey_.files, "file", "files"),
-                    survey_.temporary == 0
-                        ? ""
-                        : fmt::format(", {} unfinished", grouped(survey_.temporary))));
+    emit(Level::kOk,
+         fmt::format("{}, {}{}", counted(survey_.directories, "directory", "directories"),
+                     counted(survey_.files, "file", "files"),
+                     survey_.temporary == 0
+                         ? ""
+                         : fmt::format(", {} unfinished", grouped(survey_.temporary))));
     if (survey_.unreadable == 0) return;
-    say(Level::kWarning,
-        fmt::format("{} cannot be read, the first is {}: {}",
-                    counted(survey_.unreadable, "directory", "directories"),
-                    visible(survey_.first_unreadable), error_text(survey_.unreadable_error)),
-        "files in there are not seen; exclude them, or give the permission");
+    emit(Level::kWarning,
+         fmt::format("{} cannot be read, the first is {}: {}",
+                     counted(survey_.unreadable, "directory", "directories"),
+                     visible(survey_.first_unreadable), error_text(survey_.unreadable_error)),
+         "files in there are not seen; exclude them, or give the permission");
   }
 
   void first_start() {
     if (watch_.processor == "all-events") return;
     if (watch_.existing == WatchConfig::Existing::kIgnore) {
-      say(Level::kOk, "a first start announces none of them (existing = \"ignore\")");
+      emit(Level::kOk, "a first start announces none of them (existing = \"ignore\")");
       return;
     }
     const auto text =
         fmt::format("a first start announces {}", counted(survey_.admitted, "file", "files"));
     if (survey_.admitted > kManyFiles) {
-      say(Level::kWarning, text, "existing = \"ignore\" announces only what comes from then on");
+      emit(Level::kWarning, text, "existing = \"ignore\" announces only what comes from then on");
     } else {
-      say(Level::kOk, text);
+      emit(Level::kOk, text);
     }
   }
 
   void leases() {
     if (watch_.processor == "all-events") return;
     if (watch_.writer_check == WatchConfig::WriterCheck::kOff) {
-      say(Level::kNote, fmt::format("nobody is asked for writers (writer_check = \"off\"){}",
-                                    watch_.settle > 0 ? fmt::format(", {} without a change decide",
-                                                                    duration_text(watch_.settle))
-                                                      : ""));
+      emit(Level::kNote, fmt::format("nobody is asked for writers (writer_check = \"off\"){}",
+                                     watch_.settle > 0 ? fmt::format(", {} without a change decide",
+                                                                     duration_text(watch_.settle))
+                                                       : ""));
       return;
     }
     const bool any_file_system =
@@ -149,12 +149,12 @@ class Judge {
 
   void untried() {
     if (has_cap_lease()) {
-      say(Level::kOk, "leases work for files of every owner (CAP_LEASE)");
+      emit(Level::kOk, "leases work for files of every owner (CAP_LEASE)");
     } else {
-      say(Level::kNote,
-          fmt::format("no file to try a lease on; without CAP_LEASE it works for files of uid {}",
-                      ::geteuid()),
-          "run the daemon as the writer's user, or grant it CAP_LEASE");
+      emit(Level::kNote,
+           fmt::format("no file to try a lease on; without CAP_LEASE it works for files of uid {}",
+                       ::geteuid()),
+           "run the daemon as the writer's user, or grant it CAP_LEASE");
     }
   }
 
@@ -162,7 +162,7 @@ class Judge {
     const auto whose = fmt::format("files of uid {}", trial.uid);
     switch (trial.result) {
       case Files::Writer::kNone:
-        say(Level::kOk, fmt::format("leases work for {}", whose));
+        emit(Level::kOk, fmt::format("leases work for {}", whose));
         break;
       case Files::Writer::kUnknown:
         no_lease(fmt::format("no lease on {}, such as {}: {}", whose, visible(trial.path),
@@ -175,9 +175,9 @@ class Judge {
                                    trial.uid));
         break;
       case Files::Writer::kOpen:
-        say(Level::kNote, fmt::format("{}: {} has a writer just now; whether leases work is not "
-                                      "known",
-                                      whose, visible(trial.path)));
+        emit(Level::kNote, fmt::format("{}: {} has a writer just now; whether leases work is not "
+                                       "known",
+                                       whose, visible(trial.path)));
         break;
       case Files::Writer::kGone:
       case Files::Writer::kNotRegular:
@@ -188,13 +188,13 @@ class Judge {
 
   void no_lease(const std::string& reason, const std::string& remedy) {
     if (watch_.require_lease) {
-      say(Level::kError, reason + ", and require_lease is set", remedy);
+      emit(Level::kError, reason + ", and require_lease is set", remedy);
       return;
     }
-    say(Level::kWarning,
-        fmt::format("{}: {} without a change decide instead", reason,
-                    duration_text(std::max(watch_.settle, kQuietWithoutLease))),
-        remedy);
+    emit(Level::kWarning,
+         fmt::format("{}: {} without a change decide instead", reason,
+                     duration_text(std::max(watch_.settle, kQuietWithoutLease))),
+         remedy);
   }
 
   void set_aside() {
@@ -207,11 +207,11 @@ class Judge {
       for (const auto& pattern : exclude) {
         list += fmt::format("{}\"{}\"", list.empty() ? "" : ", ", visible(pattern));
       }
-      say(Level::kWarning,
-          fmt::format("{}/ looks like a place where finished files are put away: each would be "
-                      "announced again there",
-                      visible(path)),
-          fmt::format("exclude = [{}]", list));
+      emit(Level::kWarning,
+           fmt::format("{}/ looks like a place where finished files are put away: each would be "
+                       "announced again there",
+                       visible(path)),
+           fmt::format("exclude = [{}]", list));
     }
   }
 

@@ -25,7 +25,7 @@ void apply(const LoadOptions& options, const WatchDraft& defaults, Source& sourc
     } else if (name == "path") {
       problems.add(source, i, name, "the path is the directory of the command line");
     } else if (const auto node = parse_value(std::string_view(option).substr(equals + 1), i)) {
-      key->take(Given(source, *node, name, problems), model);
+      key->take(Setting(source, *node, name, problems), model);
     } else {
       problems.add(source, i, name, "is no list", "write [\"a\", \"b\"], or a,b");
     }
@@ -38,7 +38,7 @@ void apply(const LoadOptions& options, const WatchDraft& defaults, Source& sourc
     watch.config.path = options.directories[i];
     const Node node{options.directories[i], line, true};
     watch.path_is_bad =
-        !Given(source, node, "directory", problems).good(check_path(watch.config.path));
+        !Setting(source, node, "directory", problems).good(check_path(watch.config.path));
     draft.watches.push_back(std::move(watch));
   }
 }

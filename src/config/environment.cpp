@@ -63,7 +63,7 @@ class Variables {
       wrong(name, "is no list", "write [\"a\", \"b\"], or a,b");
       return true;
     }
-    key.take(Given(source_, *node, name, problems_), target);
+    key.take(Setting(source_, *node, name, problems_), target);
     return true;
   }
 
@@ -179,7 +179,7 @@ void apply(const Environment& environment, const LoadOptions& options, Source& s
     watch.config.path = path;
     const Node node{path, variables.line(), true};
     watch.path_is_bad =
-        !Given(source, node, std::string(kWatches), problems).good(check_path(path));
+        !Setting(source, node, std::string(kWatches), problems).good(check_path(path));
     draft.watches.push_back(std::move(watch));
   }
 }

@@ -25,59 +25,59 @@ void put(std::optional<T> value, Out& out) {
   if (value) out = static_cast<Out>(std::move(*value));
 }
 
-Place place_of(const Given& given) { return {&given.source(), given.line()}; }
+Place place_of(const Setting& setting) { return {&setting.source(), setting.line()}; }
 
-void take_endpoints(const Given& given, std::vector<std::string>& out,
+void take_endpoints(const Setting& setting, std::vector<std::string>& out,
                     std::optional<Place>& place) {
-  auto list = given.texts(check_endpoint, true);
+  auto list = setting.texts(check_endpoint, true);
   if (!list) return;
   if (list->empty()) {
-    given.wrong("an empty list: there would be nothing to connect to",
-                "leave it out for the default");
+    setting.wrong("an empty list: there would be nothing to connect to",
+                  "leave it out for the default");
     return;
   }
   std::vector<std::string> seen;
   for (const auto& endpoint : *list) {
     const auto key = endpoint_key(endpoint);
     if (!key.empty() && std::find(seen.begin(), seen.end(), key) != seen.end()) {
-      given.wrong(fmt::format("\"{}\" is there twice", endpoint));
+      setting.wrong(fmt::format("\"{}\" is there twice", endpoint));
       return;
     }
     seen.push_back(key);
   }
   out = std::move(*list);
-  place = place_of(given);
+  place = place_of(setting);
 }
 
 /// Made absolute; an empty one means none.
-void take_path(const Given& given, std::string& out) {
-  auto path = given.text();
+void take_path(const Setting& setting, std::string& out) {
+  auto path = setting.text();
   if (!path) return;
   if (path->empty()) {
     out.clear();
-  } else if (given.good(check_path(*path))) {
+  } else if (setting.good(check_path(*path))) {
     out = absolute(*path);
   }
 }
 
-void take_journal_path(const Given& given, Draft& draft) {
-  auto path = given.text();
+void take_journal_path(const Setting& setting, Draft& draft) {
+  auto path = setting.text();
   if (!path) return;
   if (path->empty()) {
-    given.wrong("is empty", "write the path of the database, or leave it out for the default");
+    setting.wrong("is empty", "write the path of the database, or leave it out for the default");
   } else if (path->ends_with('/')) {
-    given.wrong("the path is that of a directory",
-                fmt::format("did you mean \"{}journal.db\"?", printable(*path)));
-  } else if (given.good(check_path(*path))) {
+    setting.wrong("the path is that of a directory",
+                  fmt::format("did you mean \"{}journal.db\"?", printable(*path)));
+  } else if (setting.good(check_path(*path))) {
     draft.config.journal.path = absolute(*path);
   }
 }
 
 constexpr Key<Draft> kDaemonKeys[] = {
     {"name",
-     [](const Given& given, Draft& draft) {
-       auto name = given.text();
-       if (!name || !given.good(check_daemon_name(*name))) return;
+     [](const Setting& setting, Draft& draft) {
+       auto name = setting.text();
+       if (!name || !setting.good(check_daemon_name(*name))) return;
        draft.config.daemon_name = std::move(*name);
        draft.config.daemon_name_given = true;
      }},
@@ -85,83 +85,84 @@ constexpr Key<Draft> kDaemonKeys[] = {
 
 constexpr Key<Draft> kPublishKeys[] = {
     {"endpoint",
-     [](const Given& given, Draft& draft) {
-       take_endpoints(given, draft.config.publish.endpoints, draft.publish_endpoint);
+     [](const Setting& setting, Draft& draft) {
+       take_endpoints(setting, draft.config.publish.endpoints, draft.publish_endpoint);
      }},
     {"high_water_mark",
-     [](const Given& given, Draft& draft) {
+     [](const Setting& setting, Draft& draft) {
        // ZeroMQ takes 0 for "no limit": the memory of this process would be it.
-       put(given.integer(1, std::numeric_limits<int>::max()), draft.config.publish.high_water_mark);
+       put(setting.integer(1, std::numeric_limits<int>::max()),
+           draft.config.publish.high_water_mark);
      }},
     {"heartbeat",
-     [](const Given& given, Draft& draft) {
-       put(given.duration(kShortestPeriod), draft.config.publish.heartbeat);
+     [](const Setting& setting, Draft& draft) {
+       put(setting.duration(kShortestPeriod), draft.config.publish.heartbeat);
      }},
 };
 
 constexpr Key<Draft> kFetchKeys[] = {
     {"endpoint",
-     [](const Given& given, Draft& draft) {
-       take_endpoints(given, draft.config.fetch.endpoints, draft.fetch_endpoint);
+     [](const Setting& setting, Draft& draft) {
+       take_endpoints(setting, draft.config.fetch.endpoints, draft.fetch_endpoint);
      }},
 };
 
 constexpr Key<Draft> kJournalKeys[] = {
     {"path", take_journal_path},
     {"retain",
-     [](const Given& given, Draft& draft) {
-       put(given.duration(kShortestRetention), draft.config.journal.retain);
+     [](const Setting& setting, Draft& draft) {
+       put(setting.duration(kShortestRetention), draft.config.journal.retain);
      }},
     {"retain_size",
-     [](const Given& given, Draft& draft) {
-       const auto size = given.size();
+     [](const Setting& setting, Draft& draft) {
+       const auto size = setting.size();
        if (size && *size < kLeastJournal) {
-         given.wrong("must be at least 1MiB", "the default is \"2GiB\"");
+         setting.wrong("must be at least 1MiB", "the default is \"2GiB\"");
          return;
        }
        put(size, draft.config.journal.retain_size);
      }},
     {"durability",
-     [](const Given& given, Draft& draft) {
-       given.choose<Config::Journal::Durability>(kDurabilities, draft.config.journal.durability);
+     [](const Setting& setting, Draft& draft) {
+       setting.choose<Config::Journal::Durability>(kDurabilities, draft.config.journal.durability);
      }},
     {"consumer_expiry",
-     [](const Given& given, Draft& draft) {
-       put(given.duration(kShortestRetention), draft.config.journal.consumer_expiry);
+     [](const Setting& setting, Draft& draft) {
+       put(setting.duration(kShortestRetention), draft.config.journal.consumer_expiry);
      }},
 };
 
 constexpr Key<Draft> kSecurityKeys[] = {
     {"server_key",
-     [](const Given& given, Draft& draft) {
-       take_path(given, draft.config.security.server_key);
-       draft.server_key = place_of(given);
+     [](const Setting& setting, Draft& draft) {
+       take_path(setting, draft.config.security.server_key);
+       draft.server_key = place_of(setting);
      }},
     {"clients",
-     [](const Given& given, Draft& draft) {
-       take_path(given, draft.config.security.clients);
-       draft.clients = place_of(given);
+     [](const Setting& setting, Draft& draft) {
+       take_path(setting, draft.config.security.clients);
+       draft.clients = place_of(setting);
      }},
     {"insecure",
-     [](const Given& given, Draft& draft) {
-       put(given.boolean(), draft.config.security.insecure);
-       draft.insecure = place_of(given);
+     [](const Setting& setting, Draft& draft) {
+       put(setting.boolean(), draft.config.security.insecure);
+       draft.insecure = place_of(setting);
      }},
     {"group",
-     [](const Given& given, Draft& draft) {
-       auto group = given.text();
-       if (!group || !given.good(check_group(*group))) return;
+     [](const Setting& setting, Draft& draft) {
+       auto group = setting.text();
+       if (!group || !setting.good(check_group(*group))) return;
        draft.config.security.group = std::move(*group);
        draft.group = true;
      }},
 };
 
 constexpr Key<Draft> kLogKeys[] = {
-    {"level",
-     [](const Given& given, Draft& draft) { put(given.one_of(kLevels), draft.config.log.level); }},
+    {"level", [](const Setting& setting,
+                 Draft& draft) { put(setting.one_of(kLevels), draft.config.log.level); }},
     {"format",
-     [](const Given& given, Draft& draft) {
-       given.choose<Config::Log::Format>(kFormats, draft.config.log.format);
+     [](const Setting& setting, Draft& draft) {
+       setting.choose<Config::Log::Format>(kFormats, draft.config.log.format);
      }},
 };
 
@@ -169,12 +170,12 @@ constexpr Section kSections[] = {{"daemon", kDaemonKeys},     {"publish", kPubli
                                  {"fetch", kFetchKeys},       {"journal", kJournalKeys},
                                  {"security", kSecurityKeys}, {"log", kLogKeys}};
 
-void take_events(const Given& given, WatchDraft& watch) {
-  auto list = given.texts();
+void take_events(const Setting& setting, WatchDraft& watch) {
+  auto list = setting.texts();
   if (!list) return;
   if (list->empty()) {
-    given.wrong("an empty list: nothing would be published",
-                "leave it out for the processor's default");
+    setting.wrong("an empty list: nothing would be published",
+                  "leave it out for the processor's default");
     return;
   }
   const auto& known = known_event_types();
@@ -182,7 +183,8 @@ void take_events(const Given& given, WatchDraft& watch) {
   bool all_known = true;
   for (auto& type : *list) {
     if (std::find(known.begin(), known.end(), type) == known.end()) {
-      given.wrong(fmt::format("\"{}\" is no type of event", printable(type)), suggest(type, known));
+      setting.wrong(fmt::format("\"{}\" is no type of event", printable(type)),
+                    suggest(type, known));
       all_known = false;
     } else if (std::find(events.begin(), events.end(), type) == events.end()) {
       events.push_back(std::move(type));
@@ -190,83 +192,85 @@ void take_events(const Given& given, WatchDraft& watch) {
   }
   if (!all_known) return;
   watch.config.events = std::move(events);
-  watch.events = place_of(given);
+  watch.events = place_of(setting);
 }
 
 constexpr Key<WatchDraft> kWatchKeys[] = {
     {"name",
-     [](const Given& given, WatchDraft& watch) {
-       auto name = given.text();
-       if (!name || !given.good(check_watch_name(*name))) return;
+     [](const Setting& setting, WatchDraft& watch) {
+       auto name = setting.text();
+       if (!name || !setting.good(check_watch_name(*name))) return;
        watch.config.name = std::move(*name);
-       watch.name = place_of(given);
+       watch.name = place_of(setting);
      }},
     {"path",
-     [](const Given& given, WatchDraft& watch) {
-       watch.path = place_of(given);
-       auto path = given.text();
-       watch.path_is_bad = !path || !given.good(check_path(*path));
+     [](const Setting& setting, WatchDraft& watch) {
+       watch.path = place_of(setting);
+       auto path = setting.text();
+       watch.path_is_bad = !path || !setting.good(check_path(*path));
        if (!watch.path_is_bad) watch.config.path = std::move(*path);
      }},
     {"processor",
-     [](const Given& given, WatchDraft& watch) {
-       put(given.one_of(known_processors()), watch.config.processor);
+     [](const Setting& setting, WatchDraft& watch) {
+       put(setting.one_of(known_processors()), watch.config.processor);
      }},
-    {"recursive",
-     [](const Given& given, WatchDraft& watch) { put(given.boolean(), watch.config.recursive); }},
+    {"recursive", [](const Setting& setting,
+                     WatchDraft& watch) { put(setting.boolean(), watch.config.recursive); }},
     {"events", take_events},
-    {"include", [](const Given& given,
-                   WatchDraft& watch) { put(given.texts(check_pattern), watch.config.include); }},
+    {"include", [](const Setting& setting,
+                   WatchDraft& watch) { put(setting.texts(check_pattern), watch.config.include); }},
     {"exclude",
-     [](const Given& given, WatchDraft& watch) {
-       put(given.texts(check_pattern), watch.config.exclude);
+     [](const Setting& setting, WatchDraft& watch) {
+       put(setting.texts(check_pattern), watch.config.exclude);
        watch.exclude = true;
      }},
     {"temporary",
-     [](const Given& given, WatchDraft& watch) {
-       put(given.texts(check_pattern), watch.config.temporary);
+     [](const Setting& setting, WatchDraft& watch) {
+       put(setting.texts(check_pattern), watch.config.temporary);
        watch.temporary = true;
      }},
     {"temporary_add",
-     [](const Given& given, WatchDraft& watch) {
-       put(given.texts(check_pattern), watch.temporary_add);
+     [](const Setting& setting, WatchDraft& watch) {
+       put(setting.texts(check_pattern), watch.temporary_add);
      }},
     {"existing",
-     [](const Given& given, WatchDraft& watch) {
-       given.choose<WatchConfig::Existing>(kExisting, watch.config.existing);
+     [](const Setting& setting, WatchDraft& watch) {
+       setting.choose<WatchConfig::Existing>(kExisting, watch.config.existing);
      }},
     {"backend",
-     [](const Given& given, WatchDraft& watch) {
-       given.choose<WatchConfig::Backend>(kBackends, watch.config.backend);
+     [](const Setting& setting, WatchDraft& watch) {
+       setting.choose<WatchConfig::Backend>(kBackends, watch.config.backend);
      }},
     {"poll_interval",
-     [](const Given& given, WatchDraft& watch) {
-       put(given.duration(kShortestPeriod), watch.config.poll_interval);
+     [](const Setting& setting, WatchDraft& watch) {
+       put(setting.duration(kShortestPeriod), watch.config.poll_interval);
      }},
-    {"settle",
-     [](const Given& given, WatchDraft& watch) { put(given.duration(0), watch.config.settle); }},
+    {"settle", [](const Setting& setting,
+                  WatchDraft& watch) { put(setting.duration(0), watch.config.settle); }},
     {"writer_check",
-     [](const Given& given, WatchDraft& watch) {
-       given.choose<WatchConfig::WriterCheck>(kWriterChecks, watch.config.writer_check);
+     [](const Setting& setting, WatchDraft& watch) {
+       setting.choose<WatchConfig::WriterCheck>(kWriterChecks, watch.config.writer_check);
      }},
-    {"require_lease", [](const Given& given,
-                         WatchDraft& watch) { put(given.boolean(), watch.config.require_lease); }},
+    {"require_lease",
+     [](const Setting& setting, WatchDraft& watch) {
+       put(setting.boolean(), watch.config.require_lease);
+     }},
     {"stalled_after",
-     [](const Given& given, WatchDraft& watch) {
-       put(given.duration(0), watch.config.stalled_after);
+     [](const Setting& setting, WatchDraft& watch) {
+       put(setting.duration(0), watch.config.stalled_after);
      }},
     {"min_size",
-     [](const Given& given, WatchDraft& watch) { put(given.size(), watch.config.min_size); }},
+     [](const Setting& setting, WatchDraft& watch) { put(setting.size(), watch.config.min_size); }},
     {"renamed",
-     [](const Given& given, WatchDraft& watch) {
-       given.choose<WatchConfig::Renamed>(kRenamed, watch.config.renamed);
+     [](const Setting& setting, WatchDraft& watch) {
+       setting.choose<WatchConfig::Renamed>(kRenamed, watch.config.renamed);
      }},
     {"previous_name",
-     [](const Given& given, WatchDraft& watch) {
-       auto name = given.text();
-       if (!name || (!name->empty() && !given.good(check_watch_name(*name)))) return;
+     [](const Setting& setting, WatchDraft& watch) {
+       auto name = setting.text();
+       if (!name || (!name->empty() && !setting.good(check_watch_name(*name)))) return;
        watch.config.previous_name = std::move(*name);
-       watch.previous_name = place_of(given);
+       watch.previous_name = place_of(setting);
      }},
 };
 
@@ -306,27 +310,27 @@ void apply_table(const Node::Table& table, std::string_view section,
     const Node& node = entry.node;
     const auto key = std::find_if(keys.begin(), keys.end(),
                                   [&](const Key<Target>& known) { return known.name == name; });
-    const Given given(source, node, fmt::format("{}.{}", section, name), problems);
+    const Setting setting(source, node, fmt::format("{}.{}", section, name), problems);
     if (key == keys.end()) {
-      given.wrong("unknown key", suggest_key(name, section));
+      setting.wrong("unknown key", suggest_key(name, section));
     } else {
-      key->take(given, target);
+      key->take(setting, target);
     }
   }
 }
 
 void apply_watches(const Node& node, const Source& source, Draft& draft, Problems& problems) {
-  const Given given(source, node, "watch", problems);
+  const Setting setting(source, node, "watch", problems);
   const auto* list = std::get_if<Node::List>(&node.value);
   if (list == nullptr) {
-    given.wrong("there can be several watches, so each is an element of a list",
-                "write [[watch]] with two brackets");
+    setting.wrong("there can be several watches, so each is an element of a list",
+                  "write [[watch]] with two brackets");
     return;
   }
   for (const auto& element : *list) {
     const auto* table = std::get_if<Node::Table>(&element.value);
     if (table == nullptr) {
-      Given(source, element, "watch", problems)
+      Setting(source, element, "watch", problems)
           .wrong("must be a table", "write [[watch]] and its keys below");
       continue;
     }
@@ -374,14 +378,15 @@ void apply(const Node& root, const Source& source, Draft& draft, Problems& probl
     const auto section = std::find_if(std::begin(kSections), std::end(kSections),
                                       [&](const Section& known) { return known.name == name; });
     const auto* keys = std::get_if<Node::Table>(&node.value);
-    const Given given(source, node, name, problems);
+    const Setting setting(source, node, name, problems);
     if (section != std::end(kSections) && keys != nullptr) {
       apply_table<Draft>(*keys, name, section->keys, source, draft, problems);
     } else if (section != std::end(kSections)) {
-      given.wrong("is a section, not a value", fmt::format("write [{}] and its keys below", name));
+      setting.wrong("is a section, not a value",
+                    fmt::format("write [{}] and its keys below", name));
     } else {
       const bool is_section = keys != nullptr || std::holds_alternative<Node::List>(node.value);
-      given.wrong(is_section ? "unknown section" : "unknown key", suggest_key(name, ""));
+      setting.wrong(is_section ? "unknown section" : "unknown key", suggest_key(name, ""));
     }
   }
 }

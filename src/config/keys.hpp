@@ -8,8 +8,8 @@
 #include <string_view>
 #include <vector>
 
-#include "config/given.hpp"
 #include "config/load.hpp"
+#include "config/setting.hpp"
 
 namespace inotifier::config {
 
@@ -47,7 +47,7 @@ struct Draft {
 template <typename Target>
 struct Key {
   std::string_view name;
-  void (*take)(const Given& given, Target& target);
+  void (*take)(const Setting& setting, Target& target);
 };
 
 struct Section {

@@ -80,7 +80,7 @@ std::vector<std::string> split_lines(std::string_view text) {
 }
 
 /// toml11 explains in several lines with a drawing; this is the one that says what is wrong.
-Complaint reduce(const std::string& message, std::string_view line) {
+ValidationError reduce(const std::string& message, std::string_view line) {
   const auto has = [&](std::string_view part) { return message.find(part) != std::string::npos; };
   if (has("already exists") || has("defined twice")) {
     // "[error] toml::insert_value: table ("a") already exists.\n --> f\n | \n 12 | ..."
@@ -175,8 +175,8 @@ Config assemble(std::string_view text, const std::string& file_name, const LoadO
                                std::string_view variable) {
     if (!endpoints.empty()) return;
     auto endpoint = default_endpoint(environment, section);
-    if (const auto complaint = check_endpoint(endpoint); complaint && !options.only_directories) {
-      problems.add(variables, variables.lines.size(), endpoint, complaint->reason,
+    if (const auto error = check_endpoint(endpoint); error && !options.only_directories) {
+      problems.add(variables, variables.lines.size(), endpoint, error->reason,
                    fmt::format("set {}, or endpoint below [{}]", variable, section));
     }
     endpoints.push_back(std::move(endpoint));
@@ -213,8 +213,8 @@ std::optional<Node> parse_toml(std::string_view text, Source& source, Problems& 
   const auto value = parse(text, line, message);
   if (!value) {
     const auto shown = line < source.lines.size() ? std::string_view(source.lines[line]) : "";
-    const auto complaint = reduce(message, shown);
-    problems.add(source, line, "", complaint.reason, complaint.suggestion);
+    const auto error = reduce(message, shown);
+    problems.add(source, line, "", error.reason, error.suggestion);
     return std::nullopt;
   }
   return to_node(*value);

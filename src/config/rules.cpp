@@ -37,30 +37,33 @@ bool is_loopback(std::string host) {
   return inet_pton(AF_INET6, host.c_str(), &v6) == 1 && IN6_IS_ADDR_LOOPBACK(&v6);
 }
 
-std::optional<Complaint> check_ipc(std::string_view path) {
-  if (path.empty()) return Complaint{"has no path", "as in \"ipc:///run/inotifier/publish\""};
+std::optional<ValidationError> check_ipc(std::string_view path) {
+  if (path.empty()) return ValidationError{"has no path", "as in \"ipc:///run/inotifier/publish\""};
   if (path == "*") {
-    return Complaint{"nobody would know where it is", "as in \"ipc:///run/inotifier/publish\""};
+    return ValidationError{"nobody would know where it is",
+                           "as in \"ipc:///run/inotifier/publish\""};
   }
   if (path[0] == '@') {
-    return Complaint{"an abstract socket has no file mode, so everybody could connect",
-                     "write the path of a file, as in \"ipc:///run/inotifier/publish\""};
+    return ValidationError{"an abstract socket has no file mode, so everybody could connect",
+                           "write the path of a file, as in \"ipc:///run/inotifier/publish\""};
   }
   if (path[0] != '/') {
-    return Complaint{"the path must be absolute: clients have current directories of their own",
-                     fmt::format("did you mean \"ipc:///{}\"?", printable(path))};
+    return ValidationError{
+        "the path must be absolute: clients have current directories of their own",
+        fmt::format("did you mean \"ipc:///{}\"?", printable(path))};
   }
-  if (has_control(path)) return Complaint{"the path holds a control character", ""};
-  if (path.back() == '/') return Complaint{"the path is that of a directory", "add a file name"};
+  if (has_control(path)) return ValidationError{"the path holds a control character", ""};
+  if (path.back() == '/')
+    return ValidationError{"the path is that of a directory", "add a file name"};
   if (path.size() > kLongestSocketPath) {
-    return Complaint{fmt::format("the path has {} bytes; a unix socket's can have {}", path.size(),
-                                 kLongestSocketPath),
-                     "choose a shorter directory"};
+    return ValidationError{fmt::format("the path has {} bytes; a unix socket's can have {}",
+                                       path.size(), kLongestSocketPath),
+                           "choose a shorter directory"};
   }
   return std::nullopt;
 }
 
-std::optional<Complaint> check_tcp(std::string_view address) {
+std::optional<ValidationError> check_tcp(std::string_view address) {
   const auto colon = address.rfind(':');
   const auto port_text = colon == std::string_view::npos ? "" : address.substr(colon + 1);
   const std::string host(address.substr(0, colon));
@@ -69,37 +72,37 @@ std::optional<Complaint> check_tcp(std::string_view address) {
       std::from_chars(port_text.data(), port_text.data() + port_text.size(), port);
   const bool is_number = error == std::errc{} && end == port_text.data() + port_text.size();
   if (port_text != "*" && (!is_number || port < 1 || port > 65535)) {
-    return Complaint{"has no port from 1 to 65535", "as in \"tcp://127.0.0.1:7556\""};
+    return ValidationError{"has no port from 1 to 65535", "as in \"tcp://127.0.0.1:7556\""};
   }
   if (host == "localhost" || host == "lo") {
-    return Complaint{"binding takes an address, not a name",
-                     fmt::format("did you mean \"tcp://127.0.0.1:{}\"?", port_text)};
+    return ValidationError{"binding takes an address, not a name",
+                           fmt::format("did you mean \"tcp://127.0.0.1:{}\"?", port_text)};
   }
   if (host.empty()) {
-    return Complaint{"has no address", fmt::format("\"tcp://127.0.0.1:{}\" for this machine "
-                                                   "alone, \"tcp://*:{}\" for all others",
-                                                   port_text, port_text)};
+    return ValidationError{"has no address", fmt::format("\"tcp://127.0.0.1:{}\" for this machine "
+                                                         "alone, \"tcp://*:{}\" for all others",
+                                                         port_text, port_text)};
   }
   if (host.find_first_of(" \t/;,") != std::string::npos || has_control(host)) {
-    return Complaint{fmt::format("\"{}\" is no address", printable(host)),
-                     "as in \"tcp://127.0.0.1:7556\""};
+    return ValidationError{fmt::format("\"{}\" is no address", printable(host)),
+                           "as in \"tcp://127.0.0.1:7556\""};
   }
   return std::nullopt;
 }
 
 }  // namespace
 
-std::optional<Complaint> check_endpoint(std::string_view endpoint) {
+std::optional<ValidationError> check_endpoint(std::string_view endpoint) {
   if (endpoint.starts_with("ipc://")) return check_ipc(endpoint.substr(6));
   if (endpoint.starts_with("tcp://")) return check_tcp(endpoint.substr(6));
-  Complaint complaint{"an endpoint begins with ipc:// or tcp://",
-                      "as in \"ipc:///run/inotifier/publish\" or \"tcp://127.0.0.1:7556\""};
+  ValidationError error{"an endpoint begins with ipc:// or tcp://",
+                        "as in \"ipc:///run/inotifier/publish\" or \"tcp://127.0.0.1:7556\""};
   if (endpoint.starts_with("/")) {
-    complaint.suggestion = fmt::format("did you mean \"ipc://{}\"?", printable(endpoint));
+    error.suggestion = fmt::format("did you mean \"ipc://{}\"?", printable(endpoint));
   } else if (!check_tcp(endpoint)) {
-    complaint.suggestion = fmt::format("did you mean \"tcp://{}\"?", endpoint);
+    error.suggestion = fmt::format("did you mean \"tcp://{}\"?", endpoint);
   }
-  return complaint;
+  return error;
 }
 
 std::string endpoint_key(std::string_view endpoint) {
@@ -114,57 +117,58 @@ bool is_beyond_loopback(std::string_view endpoint) {
   return !is_loopback(std::string(endpoint.substr(0, endpoint.rfind(':'))));
 }
 
-std::optional<Complaint> check_watch_name(std::string_view name) {
+std::optional<ValidationError> check_watch_name(std::string_view name) {
   const bool good = !name.empty() && name.size() <= kLongestName && is_alphanumeric(name[0]) &&
                     std::all_of(name.begin(), name.end(),
                                 [](char c) { return is_alphanumeric(c) || c == '_' || c == '-'; });
   if (good) return std::nullopt;
-  return Complaint{"a name is a letter or digit, then at most 63 letters, digits, \"_\" and \"-\"",
-                   name.empty() ? "" : fmt::format("for example \"{}\"", name_from_path(name))};
+  return ValidationError{
+      "a name is a letter or digit, then at most 63 letters, digits, \"_\" and \"-\"",
+      name.empty() ? "" : fmt::format("for example \"{}\"", name_from_path(name))};
 }
 
-std::optional<Complaint> check_daemon_name(std::string_view name) {
+std::optional<ValidationError> check_daemon_name(std::string_view name) {
   const bool good = !name.empty() && name.size() <= kLongestName && is_alphanumeric(name[0]) &&
                     std::all_of(name.begin(), name.end(), [](char c) {
                       return is_alphanumeric(c) || c == '.' || c == '_' || c == '-';
                     });
   if (good) return std::nullopt;
-  return Complaint{
+  return ValidationError{
       "a daemon's name is a letter or digit, then at most 63 letters, digits, \".\", \"_\", \"-\"",
       "it becomes the host in the source of every event: //<name>/<watch>"};
 }
 
-std::optional<Complaint> check_path(std::string_view path) {
-  if (path.empty()) return Complaint{"is empty", "write the directory"};
-  if (path.find('\0') != std::string_view::npos) return Complaint{"holds a zero byte", ""};
+std::optional<ValidationError> check_path(std::string_view path) {
+  if (path.empty()) return ValidationError{"is empty", "write the directory"};
+  if (path.find('\0') != std::string_view::npos) return ValidationError{"holds a zero byte", ""};
   if (path == "~" || path.starts_with("~/")) {
-    return Complaint{"\"~\" is not expanded here: a daemon has no home directory",
-                     "write the whole path"};
+    return ValidationError{"\"~\" is not expanded here: a daemon has no home directory",
+                           "write the whole path"};
   }
   return std::nullopt;
 }
 
-std::optional<Complaint> check_group(std::string_view name) {
+std::optional<ValidationError> check_group(std::string_view name) {
   if (has_control(name) || name.find_first_of(" :,/") != std::string_view::npos) {
-    return Complaint{"that is no name of a group", "as in \"inotifier\"; \"\" for none"};
+    return ValidationError{"that is no name of a group", "as in \"inotifier\"; \"\" for none"};
   }
   return std::nullopt;
 }
 
-std::optional<Complaint> check_pattern(std::string_view pattern) {
-  if (pattern.empty()) return Complaint{"an empty pattern matches nothing", "leave it out"};
-  if (has_control(pattern)) return Complaint{"the pattern holds a control character", ""};
+std::optional<ValidationError> check_pattern(std::string_view pattern) {
+  if (pattern.empty()) return ValidationError{"an empty pattern matches nothing", "leave it out"};
+  if (has_control(pattern)) return ValidationError{"the pattern holds a control character", ""};
   if (pattern[0] == '/') {
-    return Complaint{"patterns with a slash are relative to the watch's path, never absolute",
-                     fmt::format("did you mean \"{}\"?", printable(pattern.substr(1)))};
+    return ValidationError{"patterns with a slash are relative to the watch's path, never absolute",
+                           fmt::format("did you mean \"{}\"?", printable(pattern.substr(1)))};
   }
   if (pattern.starts_with("./")) {
-    return Complaint{"patterns with a slash are relative to the watch's path as it is",
-                     fmt::format("did you mean \"{}\"?", printable(pattern.substr(2)))};
+    return ValidationError{"patterns with a slash are relative to the watch's path as it is",
+                           fmt::format("did you mean \"{}\"?", printable(pattern.substr(2)))};
   }
   if (pattern.ends_with('/')) {
-    return Complaint{"no path ends with a slash, so this matches nothing",
-                     fmt::format("did you mean \"{}**\"?", printable(pattern))};
+    return ValidationError{"no path ends with a slash, so this matches nothing",
+                           fmt::format("did you mean \"{}**\"?", printable(pattern))};
   }
   return std::nullopt;
 }

@@ -8,23 +8,23 @@
 namespace inotifier::config {
 
 /// Why something will not do, and what to write instead ("" if nobody can know).
-struct Complaint {
+struct ValidationError {
   std::string reason;
   std::string suggestion;
 };
 
-std::optional<Complaint> check_endpoint(std::string_view endpoint);
+std::optional<ValidationError> check_endpoint(std::string_view endpoint);
 /// The same for two texts that mean the same socket.
 std::string endpoint_key(std::string_view endpoint);
 
 /// True for tcp that other machines can reach.
 bool is_beyond_loopback(std::string_view endpoint);
 
-std::optional<Complaint> check_watch_name(std::string_view name);
-std::optional<Complaint> check_daemon_name(std::string_view name);
-std::optional<Complaint> check_path(std::string_view path);
-std::optional<Complaint> check_pattern(std::string_view pattern);
-std::optional<Complaint> check_group(std::string_view name);
+std::optional<ValidationError> check_watch_name(std::string_view name);
+std::optional<ValidationError> check_daemon_name(std::string_view name);
+std::optional<ValidationError> check_path(std::string_view path);
+std::optional<ValidationError> check_pattern(std::string_view pattern);
+std::optional<ValidationError> check_group(std::string_view name);
 
 /// A name for the watch of `path`: its last component, each character that a name cannot have
 /// replaced by "-".

@@ -51,7 +51,7 @@ bool wants_raw(const WatchConfig& config) {
 }  // namespace
 
 /// One watch with all that is its own.
-class Pipeline::Unit final : public Follower::Sink, public Out {
+class Pipeline::Unit final : public EventSource::Sink, public Out {
  public:
   Unit(std::size_t number, Pipeline& pipeline, const WatchConfig& config,
        const Journal::Watch& kept)
@@ -89,23 +89,23 @@ class Pipeline::Unit final : public Follower::Sink, public Out {
     return options;
   }
 
-  void follow_inotify(Notifier* notifier) {
+  void use_inotify(Notifier* notifier) {
     auto watcher = std::make_unique<Watcher>(watcher_options(), pipeline_.fs_, notifier, *this);
     watcher_ = watcher.get();
-    follower_ = std::move(watcher);
+    source_ = std::move(watcher);
   }
 
-  void follow_poller(RemoteWatch::Asks asks) {
+  void use_poller(RemoteWatch::Asks asks) {
     auto remote = std::make_unique<RemoteWatch>(std::move(asks), *this);
     remote_ = remote.get();
-    follower_ = std::move(remote);
+    source_ = std::move(remote);
   }
 
-  Follower& follower() { return *follower_; }
+  EventSource& source() { return *source_; }
   Watcher& watcher() { return *watcher_; }    ///< of a watch with inotify
   RemoteWatch& remote() { return *remote_; }  ///< of a watch with a poller
   const Filters& filters() const { return filters_; }
-  Journal::Tables tables() { return {kept_.id, name(), &files_, &follower_->directories()}; }
+  Journal::Tables tables() { return {kept_.id, name(), &files_, &source_->directories()}; }
   const std::string& name() const { return config_.name; }
   const std::string& root() const { return config_.path; }
 
@@ -120,15 +120,15 @@ class Pipeline::Unit final : public Follower::Sink, public Out {
     status.name = config_.name;
     status.path = config_.path;
     status.processor = config_.processor;
-    status.ready = follower_->is_ready();
-    status.lost = follower_->is_lost();
-    for (const std::string& told : follower_->told_degraded()) {
+    status.ready = source_->is_ready();
+    status.lost = source_->is_lost();
+    for (const std::string& told : source_->told_degraded()) {
       const std::string reason = told.substr(0, told.find('\n'));
       if (status.degraded.empty() || status.degraded.back() != reason) {
         status.degraded.push_back(reason);
       }
     }
-    status.directories = follower_->directories().count();
+    status.directories = source_->directories().count();
     status.files = files_.size();
     status.in_progress = processor_->in_progress();
     return status;
@@ -137,21 +137,21 @@ class Pipeline::Unit final : public Follower::Sink, public Out {
   void begin_turn(const Now& now, std::uint32_t turn) {
     now_ = now;
     announced_ = false;
-    follower_->begin_turn(now, turn);
-    if (!std::exchange(started_, true)) follower_->start(now);
+    source_->begin_turn(now, turn);
+    if (!std::exchange(started_, true)) source_->start(now);
   }
 
   void on_time() {
-    follower_->on_time();
+    source_->on_time();
     const auto due = processor_->deadline();
-    if (due && *due <= now_.mono) processor_->on_time(now_, *follower_, *this);
+    if (due && *due <= now_.mono) processor_->on_time(now_, *source_, *this);
     tell_scanned();
   }
 
-  void end_turn() { follower_->end_turn(announced_); }
+  void end_turn() { source_->end_turn(announced_); }
 
   std::optional<Nanos> deadline() const {
-    auto first = follower_->deadline();
+    auto first = source_->deadline();
     const auto due = processor_->deadline();
     if (due && (!first || *due < *first)) first = due;
     return first;
@@ -160,7 +160,7 @@ class Pipeline::Unit final : public Follower::Sink, public Out {
   // Watcher::Sink
   void on_raw(const RawEvent& event) override {
     if (event.kind == RawEvent::Kind::kFound) ++tally(event.origin).found;
-    processor_->on(event, now_, *follower_, *this);
+    processor_->on(event, now_, *source_, *this);
   }
 
   void on_record(const Record& record, std::string_view path) override {
@@ -174,7 +174,7 @@ class Pipeline::Unit final : public Follower::Sink, public Out {
       report.data.emplace_back("cookie", static_cast<std::int64_t>(record.cookie));
       report.data.emplace_back("name", to_utf8(record.name));
       report.data.emplace_back("is_dir", (record.mask & IN_ISDIR) != 0);
-      say(std::move(report));
+      emit(std::move(report));
     }
   }
 
@@ -209,7 +209,7 @@ class Pipeline::Unit final : public Follower::Sink, public Out {
     Report report;
     report.type = "watch." + std::string(type);
     report.data = std::move(data);
-    say(std::move(report));
+    emit(std::move(report));
   }
 
   void on_scanned(Origin origin, std::string_view reason, Nanos duration) override {
@@ -220,13 +220,13 @@ class Pipeline::Unit final : public Follower::Sink, public Out {
   // Out
   bool wants(std::string_view type) const override { return wanted_.contains(type); }
 
-  void say(Report report) override {
+  void emit(Report report) override {
     if (report.file && report.type != "file.stalled") {
       announced_ = true;
       Tally& count = tally(report.file->origin);
       ++(report.type == "file.removed" ? count.removed : count.announced);
     }
-    if (wants(report.type)) pipeline_.said_.push_back({name(), root(), std::move(report)});
+    if (wants(report.type)) pipeline_.reports_.push_back({name(), root(), std::move(report)});
   }
 
  private:
@@ -287,7 +287,7 @@ class Pipeline::Unit final : public Follower::Sink, public Out {
     report.data.emplace_back("seconds", seconds);
     scanned_.reset();
     pipeline_.scan_ended_ = true;
-    say(std::move(report));
+    emit(std::move(report));
   }
 
   std::size_t number_;
@@ -299,9 +299,9 @@ class Pipeline::Unit final : public Follower::Sink, public Out {
   bool raw_wanted_;
   FileTable files_;
   std::unique_ptr<Processor> processor_;
-  std::unique_ptr<Follower> follower_;
-  Watcher* watcher_ = nullptr;     ///< follower_, if it is one
-  RemoteWatch* remote_ = nullptr;  ///< follower_, if it is one
+  std::unique_ptr<EventSource> source_;
+  Watcher* watcher_ = nullptr;     ///< source_, if it is one
+  RemoteWatch* remote_ = nullptr;  ///< source_, if it is one
   Now now_;
   bool started_ = false;
   bool announced_ = false;
@@ -326,20 +326,20 @@ Pipeline::Unit& Pipeline::add_unit(const WatchConfig& config) {
 std::size_t Pipeline::add_watch(const WatchConfig& config, Notifier* notifier,
                                 std::string_view reason, std::string_view detail) {
   Unit& unit = add_unit(config);
-  unit.follow_inotify(notifier);
+  unit.use_inotify(notifier);
   journal_.load(unit.tables());
   list_live();
-  if (!reason.empty()) unit.follower().degraded(reason, {}, detail);
+  if (!reason.empty()) unit.source().degraded(reason, {}, detail);
   return units_.size() - 1;
 }
 
 std::size_t Pipeline::add_remote_watch(const WatchConfig& config, RemoteWatch::Asks asks,
                                        std::string_view detail) {
   Unit& unit = add_unit(config);
-  unit.follow_poller(std::move(asks));
+  unit.use_poller(std::move(asks));
   journal_.load(unit.tables());
   list_live();
-  unit.follower().degraded("polled", {}, detail);
+  unit.source().degraded("polled", {}, detail);
   return units_.size() - 1;
 }
 
@@ -400,7 +400,7 @@ void Pipeline::settle(const MovePairing::Outcome& outcome) {
 }
 
 bool Pipeline::step(const Now& now, std::span<const Input> inputs,
-                    std::span<const Sightings> sightings) {
+                    std::span<const PollResult> results) {
   if (journal_.blocked()) {
     if (now.mono < next_retry_) return false;
     next_retry_ = now.mono + kRetryInterval;
@@ -411,12 +411,12 @@ bool Pipeline::step(const Now& now, std::span<const Input> inputs,
   for (const Input& input : inputs) {
     if (units_[input.watch]) units_[input.watch]->watcher().on_bytes(input.bytes, input.position);
   }
-  for (const Sightings& seen : sightings) {
-    if (units_[seen.watch]) units_[seen.watch]->remote().on_sightings(seen);
+  for (const PollResult& seen : results) {
+    if (units_[seen.watch]) units_[seen.watch]->remote().on_poll_result(seen);
   }
   while (auto outcome = pairing_.expire(now.mono)) settle(*outcome);
   if (std::exchange(rescan_asked_, false)) {
-    for (Unit* unit : live_) unit->follower().rescan("signal", Origin::kRescan);
+    for (Unit* unit : live_) unit->source().rescan("signal", Origin::kRescan);
   }
   bool more = false;
   const bool crowded = journal_.is_crowded(now);
@@ -428,8 +428,8 @@ bool Pipeline::step(const Now& now, std::span<const Input> inputs,
     }
   }
   for (Unit* unit : live_) {
-    unit->follower().hold_scans(crowded);
-    if (unit->follower().slice(kUnitsPerTurn)) more = true;
+    unit->source().hold_scans(crowded);
+    if (unit->source().slice(kUnitsPerTurn)) more = true;
     unit->on_time();
   }
   if (std::exchange(scan_ended_, false)) journal_.release_memory();
@@ -441,13 +441,13 @@ bool Pipeline::step(const Now& now, std::span<const Input> inputs,
 /// Persist, then publish. Directories alone can wait until there is nothing else to do.
 void Pipeline::persist(bool idle) {
   const bool due =
-      !said_.empty() ||
+      !reports_.empty() ||
       std::any_of(tables_.begin(), tables_.end(), [idle](const Journal::Tables& tables) {
         return tables.files->has_changes() || (idle && tables.directories->has_changes());
       });
   if (!due) return;
-  journal_.commit(said_, fs_.wall_clock(), tables_, publish_);
-  said_.clear();
+  journal_.commit(reports_, fs_.wall_clock(), tables_, publish_);
+  reports_.clear();
 }
 
 std::optional<Nanos> Pipeline::deadline() const {

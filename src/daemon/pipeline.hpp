@@ -63,7 +63,7 @@ class Pipeline {
   /// One turn: the inputs, what is due, one slice of every listing in progress. True if it should
   /// be called again at once.
   bool step(const Now& now, std::span<const Input> inputs,
-            std::span<const Sightings> sightings = {});
+            std::span<const PollResult> results = {});
   /// Monotonic time of the next thing that is due.
   std::optional<Nanos> deadline() const;
 
@@ -100,7 +100,7 @@ class Pipeline {
   std::vector<std::unique_ptr<Unit>> units_;  ///< by number; null: removed
   std::vector<Unit*> live_;
   MovePairing pairing_;
-  std::vector<Said> said_;               ///< of this turn
+  std::vector<WatchReport> reports_;     ///< of this turn
   std::vector<Journal::Tables> tables_;  ///< of live_
   bool scans_held_ = false;
   Nanos next_retry_ = 0;  ///< while blocked

@@ -137,7 +137,7 @@ void Runner::run() {
   source_.start();
   std::vector<Mailbox::Chunk> chunks;
   std::vector<Input> inputs;
-  std::vector<Sightings> sightings;
+  std::vector<PollResult> results;
   while (true) {
     // While there is no room for the journal, records stay where they are; should the kernel's
     // queue overflow, a rescan finds what they told of.
@@ -147,9 +147,9 @@ void Runner::run() {
     inputs.clear();
     for (const auto& chunk : chunks) inputs.push_back({chunk.watch, chunk.position, chunk.bytes});
     const Now now = read_clocks();
-    sightings.clear();
-    if (!blocked) poll_box_.take(sightings);
-    const bool more = pipeline_.step(now, inputs, sightings);
+    results.clear();
+    if (!blocked) poll_box_.take(results);
+    const bool more = pipeline_.step(now, inputs, results);
     const auto owners = owner_.after_turn(now);
     if (stopped_) return;
     // What has been read already is told before the end, if that does not take long.

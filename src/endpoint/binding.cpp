@@ -142,8 +142,8 @@ std::string remedy(int error, std::string_view section) {
 
 }  // namespace
 
-Bound::Bound(zmq::socket_t& socket, const std::vector<std::string>& endpoints,
-             std::string_view section, const Security* security)
+BoundSocket::BoundSocket(zmq::socket_t& socket, const std::vector<std::string>& endpoints,
+                         std::string_view section, const Security* security)
     : section_(section) {
   limit_connections();
   socket.set(zmq::sockopt::backlog, kBacklog);
@@ -169,9 +169,9 @@ Bound::Bound(zmq::socket_t& socket, const std::vector<std::string>& endpoints,
   }
 }
 
-Bound::~Bound() { remove_paths(); }
+BoundSocket::~BoundSocket() { remove_paths(); }
 
-void Bound::remove_paths() {
+void BoundSocket::remove_paths() {
   for (const Path& path : paths_) {
     struct stat there {};
     const bool is_ours = ::lstat(path.name.c_str(), &there) == 0 && there.st_dev == path.device &&
@@ -181,7 +181,7 @@ void Bound::remove_paths() {
   paths_.clear();
 }
 
-void Bound::bind_ipc(zmq::socket_t& socket, std::string& endpoint, const Security* security) {
+void BoundSocket::bind_ipc(zmq::socket_t& socket, std::string& endpoint, const Security* security) {
   Path path;
   path.name = endpoint.substr(kIpc.size());
   make_directory_of(path.name, section_);
@@ -197,7 +197,7 @@ void Bound::bind_ipc(zmq::socket_t& socket, std::string& endpoint, const Securit
   socket.set(zmq::sockopt::use_fd, -1);
 }
 
-void Bound::bind_tcp(zmq::socket_t& socket, std::string& endpoint, const Security* security) {
+void BoundSocket::bind_tcp(zmq::socket_t& socket, std::string& endpoint, const Security* security) {
   const bool has_keys = security != nullptr && security->has_keys();
   if (security != nullptr) security->ask_for_keys(socket);
   // With it a bound 127.0.0.1 would be told as [::ffff:127.0.0.1], which few clients can reach.
@@ -216,7 +216,7 @@ void Bound::bind_tcp(zmq::socket_t& socket, std::string& endpoint, const Securit
   }
 }
 
-void Bound::bind(zmq::socket_t& socket, std::string& endpoint) {
+void BoundSocket::bind(zmq::socket_t& socket, std::string& endpoint) {
   try {
     socket.bind(endpoint);
   } catch (const zmq::error_t& error) {

@@ -18,7 +18,7 @@ namespace inotifier {
 
 class Security;
 
-class Bound {
+class BoundSocket {
  public:
   /// Binds. An ipc path gets its directory made, a socket of mode 0660 and of the group that
   /// `security` tells, and a lock file `<path>.lock` held with flock(2), so that a second daemon
@@ -26,12 +26,12 @@ class Bound {
   /// outlive the socket. `section` ("publish", "fetch") is for the texts. Sets those options of
   /// the socket that concern its peers' connections; what else it needs (high-water mark, largest
   /// message) must be set before. Throws SetupError with path and remedy.
-  Bound(zmq::socket_t& socket, const std::vector<std::string>& endpoints, std::string_view section,
-        const Security* security);
+  BoundSocket(zmq::socket_t& socket, const std::vector<std::string>& endpoints,
+              std::string_view section, const Security* security);
   /// Removes the ipc sockets. The zmq socket may be closed before or after.
-  ~Bound();
-  Bound(const Bound&) = delete;
-  Bound& operator=(const Bound&) = delete;
+  ~BoundSocket();
+  BoundSocket(const BoundSocket&) = delete;
+  BoundSocket& operator=(const BoundSocket&) = delete;
 
   /// What was bound, with the port that "tcp://127.0.0.1:*" became.
   const std::vector<std::string>& endpoints() const { return endpoints_; }

@@ -40,7 +40,7 @@ std::array<unsigned char, 16> id_bytes(std::string_view hex) {
 }
 
 void put_file_key(std::string& key, std::string_view type, std::string_view watch,
-                  std::string_view path, const Stat& stat, std::uint32_t tie) {
+                  std::string_view path, const Stat& stat, std::uint32_t revision) {
   key += type;
   key += '\0';
   key += watch;
@@ -50,7 +50,7 @@ void put_file_key(std::string& key, std::string_view type, std::string_view watc
   append_raw(key, stat.inode);
   append_raw(key, stat.size);
   append_raw(key, stat.mtime);
-  append_raw(key, tie);
+  append_raw(key, revision);
 }
 
 }  // namespace
@@ -94,16 +94,16 @@ std::uint32_t Journal::topic_number(std::string_view name) {
 }
 
 std::string Journal::file_id(std::string_view type, std::string_view watch, std::string_view path,
-                             const Stat& stat, std::uint32_t tie) {
+                             const Stat& stat, std::uint32_t revision) {
   std::string key;
-  put_file_key(key, type, watch, path, stat, tie);
+  put_file_key(key, type, watch, path, stat, revision);
   return hash128_hex(key);
 }
 
 /// Positions, ids and wire bytes of the turn. The id of what is said of a file: of the fact alone,
 /// so that the same fact has the same id however often it is found. All else: of its place in this
 /// stream.
-void Journal::encode(const std::vector<Said>& turn, Nanos time) {
+void Journal::encode(const std::vector<WatchReport>& turn, Nanos time) {
   fresh_.clear();
   bodies_.clear();
   time_ = time;
@@ -113,7 +113,7 @@ void Journal::encode(const std::vector<Said>& turn, Nanos time) {
   std::string_view last_type;
   std::string_view last_watch;
   std::uint32_t topic = 0;
-  for (const Said& said : turn) {
+  for (const WatchReport& said : turn) {
     const Report& report = said.report;
     if (report.type != last_type || said.watch != last_watch) {
       topic_ = report.type;
@@ -138,7 +138,8 @@ void Journal::encode(const std::vector<Said>& turn, Nanos time) {
     fresh.watch = said.watch;
     key_.clear();
     if (report.file) {
-      put_file_key(key_, report.type, said.watch, report.path, report.file->stat, report.file->tie);
+      put_file_key(key_, report.type, said.watch, report.path, report.file->stat,
+                   report.file->revision);
     } else {
       key_ += stream_;
       append_raw(key_, fresh.position);
@@ -162,8 +163,8 @@ void Journal::encode(const std::vector<Said>& turn, Nanos time) {
   }
 }
 
-bool Journal::commit(const std::vector<Said>& turn, Nanos time, std::span<const Tables> tables,
-                     const Publish& publish) {
+bool Journal::commit(const std::vector<WatchReport>& turn, Nanos time,
+                     std::span<const Tables> tables, const Publish& publish) {
   encode(turn, time);
   if (database_ && !write(tables)) return false;
   publish_fresh(publish);
@@ -282,7 +283,7 @@ void Journal::write_tables(const Tables& tables) {
         .bind(7, row.ctime)
         .bind(8, row.birth)
         .bind(9, row.path_hash)
-        .bind(10, row.tie)
+        .bind(10, row.revision)
         .bind(11, static_cast<int>(row.state));
     if (found == fresh_.end()) {
       sql.put_file.bind_null(12).run();
@@ -291,17 +292,18 @@ void Journal::write_tables(const Tables& tables) {
       said = found;
     }
   });
-  tables.files->each_left_change([&](std::uint64_t path_hash, const FileTable::Left* left) {
-    if (left == nullptr) {
-      sql.drop_departed.bind(1, tables.watch).bind(2, path_hash).run();
-    } else {
-      sql.put_departed.bind(1, tables.watch)
-          .bind(2, path_hash)
-          .bind(3, left->mtime)
-          .bind(4, left->tie)
-          .run();
-    }
-  });
+  tables.files->each_tombstone_change(
+      [&](std::uint64_t path_hash, const FileTable::Tombstone* left) {
+        if (left == nullptr) {
+          sql.drop_departed.bind(1, tables.watch).bind(2, path_hash).run();
+        } else {
+          sql.put_departed.bind(1, tables.watch)
+              .bind(2, path_hash)
+              .bind(3, left->mtime)
+              .bind(4, left->revision)
+              .run();
+        }
+      });
 }
 
 // --- what is in it

@@ -28,7 +28,7 @@ class FileTable;
 class WatchTable;
 
 /// A report with the watch it came from.
-struct Said {
+struct WatchReport {
   std::string_view watch;  ///< lives as long as the pipeline
   std::string_view root;
   Report report;
@@ -89,7 +89,7 @@ class Journal {
   /// `time`: when the turn's facts were established, wall clock; not before any of them was. False:
   /// there is no room on the disk; the turn is kept, nothing of it is published, and nothing but
   /// retry() may be called until that succeeded. Throws SetupError if the journal is broken.
-  bool commit(const std::vector<Said>& turn, Nanos time, std::span<const Tables> tables,
+  bool commit(const std::vector<WatchReport>& turn, Nanos time, std::span<const Tables> tables,
               const Publish& publish);
   bool retry(std::span<const Tables> tables, const Publish& publish);
   bool blocked() const { return blocked_; }
@@ -157,7 +157,7 @@ class Journal {
   void back_to(const Place& place);
   /// The id of what is said of a file: 32 hex digits.
   static std::string file_id(std::string_view type, std::string_view watch, std::string_view path,
-                             const Stat& stat, std::uint32_t tie);
+                             const Stat& stat, std::uint32_t revision);
   /// The number of "type/watch/", made if it is new. Inside a transaction of the caller.
   std::uint32_t topic_number(std::string_view name);
 
@@ -190,7 +190,7 @@ class Journal {
   void check_format();
   void migrate();
   void load_meta(Nanos start);
-  void encode(const std::vector<Said>& turn, Nanos time);
+  void encode(const std::vector<WatchReport>& turn, Nanos time);
   bool write(std::span<const Tables> tables);
   void write_tables(const Tables& tables);
   void publish_fresh(const Publish& publish);

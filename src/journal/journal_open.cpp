@@ -267,7 +267,7 @@ void Journal::load(const Tables& tables) {
         row.ctime = read.integer(5);
         row.birth = static_cast<std::uint32_t>(read.integer(6));
         row.path_hash = read.position(7);
-        row.tie = static_cast<std::uint32_t>(read.integer(8));
+        row.revision = static_cast<std::uint32_t>(read.integer(8));
         row.state = static_cast<Row::State>(read.integer(9));
         tables.files->put(static_cast<DirId>(read.integer(0)), read.bytes(1), row);
       }
@@ -275,7 +275,7 @@ void Journal::load(const Tables& tables) {
                                  "SELECT path_hash, mtime, tie FROM departed WHERE watch=?");
       departed.bind(1, tables.watch);
       while (departed.step()) {
-        tables.files->restore_left(
+        tables.files->restore_tombstone(
             departed.position(0),
             {departed.integer(1), static_cast<std::uint32_t>(departed.integer(2))});
       }

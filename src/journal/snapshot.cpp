@@ -137,12 +137,12 @@ bool Snapshot::slice(StoredConsumer& consumer, Nanos wall) {
           facts.stat.inode = files.position(2);
           facts.stat.size = files.integer(3);
           facts.stat.mtime = files.integer(4);
-          facts.tie = static_cast<std::uint32_t>(files.integer(5));
+          facts.revision = static_cast<std::uint32_t>(files.integer(5));
           facts.evidence = Evidence::kScan;
           facts.origin = Origin::kStartup;
           facts.first_seen = wall;
           id = files.is_null(7)
-                   ? Journal::file_id(kType, watch_name, report.path, facts.stat, facts.tie)
+                   ? Journal::file_id(kType, watch_name, report.path, facts.stat, facts.revision)
                    : hex(files.bytes(7));
           envelope.id = id;
           encode_report(report, envelope, body);

@@ -89,10 +89,10 @@ void Completion::on_time(const Now& now, Files& files, Out& out) {
     on_gone(dir, name);
   }
   for (int i = 0; i < kLooksPerTurn; ++i) {
-    auto due = waiting_.take_due(now.mono);
+    auto due = in_progress_.take_due(now.mono);
     if (!due) return;
     const Look result = due->temporary ? look_at_temporary(*due) : look(*due);
-    if (result == Look::kWait) waiting_.put(std::move(*due));
+    if (result == Look::kWait) in_progress_.put(std::move(*due));
   }
 }
 
@@ -110,30 +110,30 @@ void Completion::on_record(const RawEvent& event) {
     if (verdict == Filters::Verdict::kExcluded) return;
   }
   bool existed = false;
-  Waiting waiting = waiting_.take(event.dir, event.name, existed);
+  Candidate candidate = in_progress_.take(event.dir, event.name, existed);
   if (!existed) {
-    waiting.first_seen = now_.wall;
-    waiting.waiting_since = now_.mono;
-    waiting.evidence = Evidence::kLink;
+    candidate.first_seen = now_.wall;
+    candidate.waiting_since = now_.mono;
+    candidate.evidence = Evidence::kLink;
   }
-  waiting.origin = existed ? waiting.origin : Origin::kLive;
+  candidate.origin = existed ? candidate.origin : Origin::kLive;
   if (!closed) {
     // The creator is still at work, most likely; a hard link or O_TMPFILE has none.
-    if (!existed) waiting.due = now_.mono + kFirstLook;
-    return waiting_.put(std::move(waiting));
+    if (!existed) candidate.due = now_.mono + kFirstLook;
+    return in_progress_.put(std::move(candidate));
   }
-  if (waiting.evidence == Evidence::kLink || waiting.evidence == Evidence::kScan) {
-    waiting.evidence = Evidence::kCloseWrite;
+  if (candidate.evidence == Evidence::kLink || candidate.evidence == Evidence::kScan) {
+    candidate.evidence = Evidence::kCloseWrite;
   }
-  waiting.named = true;
-  waiting.settled = false;
-  waiting.tries = 0;
-  waiting.last.reset();
+  candidate.named = true;
+  candidate.settled = false;
+  candidate.tries = 0;
+  candidate.last.reset();
   const Row* row = table_.find(event.dir, event.name);
   if (row == nullptr || !files_->queued_before_end_of(row->turn, event.position)) {
-    waiting.rewritten = true;
+    candidate.rewritten = true;
   }
-  consider(std::move(waiting));
+  consider(std::move(candidate));
 }
 
 void Completion::on_found(const RawEvent& event) {
@@ -153,7 +153,7 @@ void Completion::on_found(const RawEvent& event) {
     const bool here = row->path_hash == hash64(event.path);
     if (known && here && row->same_version(stat, files_->keeps_inodes())) return;
     if (known && here && event.stat == nullptr && times_were_set(*row, stat) &&
-        waiting_.find(event.dir, event.name) == nullptr) {
+        in_progress_.find(event.dir, event.name) == nullptr) {
       // The record that would have told was lost, with the daemon or in an overflow.
       row->mtime = stat.mtime;
       table_.changed(event.dir, event.name);
@@ -162,28 +162,28 @@ void Completion::on_found(const RawEvent& event) {
   } else if (was_moved_here(event)) {
     return;
   }
-  if (event.stat == nullptr && waiting_.find(event.dir, event.name) != nullptr) return;
+  if (event.stat == nullptr && in_progress_.find(event.dir, event.name) != nullptr) return;
   bool existed = false;
-  Waiting waiting = waiting_.take(event.dir, event.name, existed);
+  Candidate candidate = in_progress_.take(event.dir, event.name, existed);
   if (!existed) {
-    waiting.first_seen = now_.wall;
-    waiting.waiting_since = now_.mono;
-    waiting.origin = event.origin;
-    waiting.undecided = true;
-    waiting.from = event.from_path;
-    waiting.evidence = event.from_path.empty() ? Evidence::kScan : Evidence::kRename;
+    candidate.first_seen = now_.wall;
+    candidate.waiting_since = now_.mono;
+    candidate.origin = event.origin;
+    candidate.undecided = true;
+    candidate.from = event.from_path;
+    candidate.evidence = event.from_path.empty() ? Evidence::kScan : Evidence::kRename;
   }
-  if (event.stat == nullptr) return consider(std::move(waiting));
+  if (event.stat == nullptr) return consider(std::move(candidate));
   // A poller saw it: only what it saw counts, the disk is out of reach.
   path_ = event.path;
-  waiting.due = InProgress::kNever;
-  waiting.evidence = Evidence::kSettled;
+  candidate.due = InProgress::kNever;
+  candidate.evidence = Evidence::kSettled;
   if (!is_regular(*event.stat)) return;
   const Nanos quiet = std::max(kQuiet, options_.settle);
-  if (wait_for_quiet(waiting, *event.stat, quiet) == Look::kWait ||
-      decide(waiting, *event.stat) == Look::kWait) {
-    waiting.due = InProgress::kNever;
-    waiting_.put(std::move(waiting));
+  if (wait_for_quiet(candidate, *event.stat, quiet) == Look::kWait ||
+      decide(candidate, *event.stat) == Look::kWait) {
+    candidate.due = InProgress::kNever;
+    in_progress_.put(std::move(candidate));
   }
 }
 
@@ -210,7 +210,7 @@ void Completion::on_scanned(const RawEvent& event) {
 }
 
 void Completion::on_directory_gone(const RawEvent& event) {
-  waiting_.erase_directory(event.dir);
+  in_progress_.erase_directory(event.dir);
   for (const std::string& name : table_.unlisted(event.dir, 0)) {
     // Another file may have that path by now.
     const std::string path = join(event.path, name);
@@ -229,7 +229,7 @@ void Completion::on_directory_gone(const RawEvent& event) {
 bool Completion::was_moved_here(const RawEvent& event) {
   if (!is_scan(event.origin) || event.stat != nullptr || !event.from_path.empty() ||
       table_.size() == 0 || !files_->keeps_inodes() ||
-      waiting_.find(event.dir, event.name) != nullptr) {
+      in_progress_.find(event.dir, event.name) != nullptr) {
     return false;
   }
   Stat stat;
@@ -257,20 +257,20 @@ bool Completion::was_moved_here(const RawEvent& event) {
 
 void Completion::on_moved(const RawEvent& event) {
   bool existed = false;
-  Waiting waiting;
+  Candidate candidate;
   if (event.kind == RawEvent::Kind::kMoved) {
     // The second half of a RENAME_EXCHANGE: what waits under the old name came from the new one a
     // moment ago, and stays. (If it was moved to and fro instead, its next look finds nothing.)
-    const Waiting* known = waiting_.find(event.from_dir, event.from_name);
+    const Candidate* known = in_progress_.find(event.from_dir, event.from_name);
     const bool exchanged = known != nullptr && known->evidence == Evidence::kRename &&
                            !known->from.empty() && known->from == event.path;
-    if (!exchanged) waiting = waiting_.take(event.from_dir, event.from_name, existed);
+    if (!exchanged) candidate = in_progress_.take(event.from_dir, event.from_name, existed);
     if (const Row* row = table_.find(event.from_dir, event.from_name); row != nullptr) {
       // After RENAME_EXCHANGE the old name is still there, as another file.
       Stat there;
       const bool same = files_->stat(event.dir, event.name, there) == 0 &&
                         row->same_version(there, files_->keeps_inodes());
-      waiting.was_announced = same && row->state == Row::State::kAnnounced;
+      candidate.was_announced = same && row->state == Row::State::kAnnounced;
       if (is_gone(event.from_dir, event.from_name)) {
         // Told by the announcement under the new name, unless that is none of ours.
         const bool admitted =
@@ -284,37 +284,37 @@ void Completion::on_moved(const RawEvent& event) {
     }
   }
   bool replaced = false;
-  waiting_.take(event.dir, event.name, replaced);  // what was waited for here is overwritten
-  waiting.dir = event.dir;
-  waiting.name = event.name;
+  in_progress_.take(event.dir, event.name, replaced);  // what was waited for here is overwritten
+  candidate.dir = event.dir;
+  candidate.name = event.name;
   if (!existed) {
-    waiting.first_seen = now_.wall;
-    waiting.waiting_since = now_.mono;
+    candidate.first_seen = now_.wall;
+    candidate.waiting_since = now_.mono;
   }
-  waiting.temporary = false;
-  waiting.told = false;
-  waiting.origin = event.origin;
-  waiting.evidence = Evidence::kRename;
-  waiting.from = event.from_path;
-  waiting.via_temporary =
+  candidate.temporary = false;
+  candidate.told = false;
+  candidate.origin = event.origin;
+  candidate.evidence = Evidence::kRename;
+  candidate.from = event.from_path;
+  candidate.via_temporary =
       !event.from_path.empty() && filters_.file(event.from_path) == Filters::Verdict::kTemporary;
-  waiting.named = true;
-  waiting.settled = false;
-  waiting.tries = 0;
-  waiting.last.reset();
+  candidate.named = true;
+  candidate.settled = false;
+  candidate.tries = 0;
+  candidate.last.reset();
   if (!event.path.empty()) {
     const auto verdict = filters_.file(event.path);
     if (verdict == Filters::Verdict::kTemporary) return on_temporary(event);
     if (verdict == Filters::Verdict::kExcluded) return;
   }
-  consider(std::move(waiting));
+  consider(std::move(candidate));
 }
 
 /// Something said that a name is no more; only the disk knows.
 void Completion::on_gone(DirId dir, std::string_view name) {
   if (!is_gone(dir, name)) return;
   bool existed = false;
-  waiting_.take(dir, name, existed);
+  in_progress_.take(dir, name, existed);
   forget_row(dir, name, {});
 }
 
@@ -331,7 +331,7 @@ bool Completion::is_gone(DirId dir, std::string_view name) {
 /// compares with must follow.
 void Completion::on_attributes(const RawEvent& event) {
   Row* row = table_.find(event.dir, event.name);
-  if (row == nullptr || waiting_.find(event.dir, event.name) != nullptr) return;
+  if (row == nullptr || in_progress_.find(event.dir, event.name) != nullptr) return;
   Stat stat;
   if (files_->stat(event.dir, event.name, stat) != 0) return;
   if (stat.inode != row->inode || stat.size != row->size) return;
@@ -350,7 +350,7 @@ void Completion::on_attributes(const RawEvent& event) {
 }
 
 void Completion::on_temporary(const RawEvent& event) {
-  Waiting* known = waiting_.find(event.dir, event.name);
+  Candidate* known = in_progress_.find(event.dir, event.name);
   if (known != nullptr && known->temporary) {
     if (event.stat == nullptr || options_.stalled_after == 0) return;
     // Out of reach but for what a poller sees of it.
@@ -361,213 +361,214 @@ void Completion::on_temporary(const RawEvent& event) {
     return;
   }
   bool existed = false;
-  Waiting waiting = waiting_.take(event.dir, event.name, existed);
-  if (!existed || !waiting.temporary) {
-    waiting.temporary = true;
-    waiting.undecided = false;
-    waiting.first_seen = now_.wall;
-    waiting.due = options_.stalled_after == 0 || event.stat != nullptr
-                      ? InProgress::kNever
-                      : now_.mono + options_.stalled_after;
+  Candidate candidate = in_progress_.take(event.dir, event.name, existed);
+  if (!existed || !candidate.temporary) {
+    candidate.temporary = true;
+    candidate.undecided = false;
+    candidate.first_seen = now_.wall;
+    candidate.due = options_.stalled_after == 0 || event.stat != nullptr
+                        ? InProgress::kNever
+                        : now_.mono + options_.stalled_after;
     Stat stat;
-    if (waiting.due != InProgress::kNever && event.kind == RawEvent::Kind::kFound &&
+    if (candidate.due != InProgress::kNever && event.kind == RawEvent::Kind::kFound &&
         files_->stat(event.dir, event.name, stat) == 0) {
       const Row* row = table_.find(event.dir, event.name);
-      waiting.told =
+      candidate.told =
           row != nullptr && row->state == Row::State::kStalled && row->inode == stat.inode;
       // It may have been there long before we came.
       const Nanos age = std::max<Nanos>(0, now_.wall - std::max(stat.mtime, stat.ctime));
-      waiting.due = now_.mono + std::max<Nanos>(0, options_.stalled_after - age);
+      candidate.due = now_.mono + std::max<Nanos>(0, options_.stalled_after - age);
     }
   }
-  waiting_.put(std::move(waiting));
+  in_progress_.put(std::move(candidate));
 }
 
 // --- looking
 // ---------------------------------------------------------------------------------------
 
-void Completion::consider(Waiting waiting) {
-  if (look(waiting) == Look::kWait) waiting_.put(std::move(waiting));
+void Completion::consider(Candidate candidate) {
+  if (look(candidate) == Look::kWait) in_progress_.put(std::move(candidate));
 }
 
 /// A writer is there, or the place is not known: 1, 2, 4 ... 512 ms, then every second, after an
 /// hour every ten. Never waited out by events alone: two closes can be one record, and CLOSE_WRITE
 /// comes before the writer is gone.
-Completion::Look Completion::wait_again(Waiting& waiting) {
+Completion::Look Completion::wait_again(Candidate& candidate) {
   constexpr std::uint8_t kMostDoublings = 10;
-  const Nanos pause = waiting.tries < kMostDoublings ? kMillisecond << waiting.tries
-                      : now_.mono - waiting.waiting_since > kLongWait ? kRarely
-                                                                      : kSecond;
-  if (waiting.tries < kMostDoublings) ++waiting.tries;
-  waiting.due = now_.mono + pause;
+  const Nanos pause = candidate.tries < kMostDoublings ? kMillisecond << candidate.tries
+                      : now_.mono - candidate.waiting_since > kLongWait ? kRarely
+                                                                        : kSecond;
+  if (candidate.tries < kMostDoublings) ++candidate.tries;
+  candidate.due = now_.mono + pause;
   return Look::kWait;
 }
 
-Completion::Look Completion::wait_for_quiet(Waiting& waiting, const Stat& stat, Nanos quiet) {
+Completion::Look Completion::wait_for_quiet(Candidate& candidate, const Stat& stat, Nanos quiet) {
   const Trace trace{stat.inode, stat.size, stat.mtime};
-  if (waiting.last != trace) {
-    waiting.last = trace;
-    waiting.quiet_since = now_.mono;
+  if (candidate.last != trace) {
+    candidate.last = trace;
+    candidate.quiet_since = now_.mono;
   }
-  const Nanos end = waiting.quiet_since + quiet;
+  const Nanos end = candidate.quiet_since + quiet;
   if (now_.mono >= end) return Look::kDone;
-  waiting.due = end;
+  candidate.due = end;
   return Look::kWait;
 }
 
-Completion::Look Completion::look(Waiting& waiting) {
-  if (!files_->path(waiting.dir, waiting.name, path_)) return wait_again(waiting);
+Completion::Look Completion::look(Candidate& candidate) {
+  if (!files_->path(candidate.dir, candidate.name, path_)) return wait_again(candidate);
   // The path may have been unknown, or another one, when the candidate was made.
   if (filters_.file(path_) != Filters::Verdict::kAdmitted) return Look::kDone;
   const auto age = [&](const Stat& stat) { return now_.wall - std::max(stat.mtime, stat.ctime); };
   Stat stat;
-  if (options_.settle > 0 && !waiting.settled) {
-    const int error = files_->stat(waiting.dir, waiting.name, stat);
-    if (error == EAGAIN) return wait_again(waiting);
+  if (options_.settle > 0 && !candidate.settled) {
+    const int error = files_->stat(candidate.dir, candidate.name, stat);
+    if (error == EAGAIN) return wait_again(candidate);
     if (error != 0 || !is_regular(stat)) return Look::kDone;
-    const bool old = waiting.evidence == Evidence::kScan && age(stat) >= options_.settle;
-    if (!old && wait_for_quiet(waiting, stat, options_.settle) == Look::kWait) return Look::kWait;
-    waiting.settled = true;
+    const bool old = candidate.evidence == Evidence::kScan && age(stat) >= options_.settle;
+    if (!old && wait_for_quiet(candidate, stat, options_.settle) == Look::kWait) return Look::kWait;
+    candidate.settled = true;
   }
   Files::Writer writer = Files::Writer::kUnknown;
   if (options_.writer_check) {
-    writer = files_->writer(waiting.dir, waiting.name, stat);
+    writer = files_->writer(candidate.dir, candidate.name, stat);
   } else {
-    const int error = files_->stat(waiting.dir, waiting.name, stat);
-    if (error == EAGAIN) return wait_again(waiting);
+    const int error = files_->stat(candidate.dir, candidate.name, stat);
+    if (error == EAGAIN) return wait_again(candidate);
     if (error != 0 || !is_regular(stat)) return Look::kDone;
     // The user says that this writer's close or rename is enough.
-    if (waiting.named) writer = Files::Writer::kNone;
+    if (candidate.named) writer = Files::Writer::kNone;
   }
   switch (writer) {
     case Files::Writer::kGone:
     case Files::Writer::kNotRegular:
       return Look::kDone;
     case Files::Writer::kChanged:
-      return wait_again(waiting);
+      return wait_again(candidate);
     case Files::Writer::kOpen:
-      waiting.undecided = false;
-      waiting.settled = false;
-      waiting.last.reset();
-      return wait_again(waiting);
+      candidate.undecided = false;
+      candidate.settled = false;
+      candidate.last.reset();
+      return wait_again(candidate);
     case Files::Writer::kUnknown: {
       if (options_.writer_check) {
-        const int error = files_->stat(waiting.dir, waiting.name, stat);
-        if (error == EAGAIN) return wait_again(waiting);
+        const int error = files_->stat(candidate.dir, candidate.name, stat);
+        if (error == EAGAIN) return wait_again(candidate);
         if (error != 0 || !is_regular(stat)) return Look::kDone;
       }
       const Nanos quiet = std::max(kQuiet, options_.settle);
       const bool old =
-          waiting.evidence == Evidence::kScan && age(stat) >= std::max(quiet, kOldEnough);
-      if (!old && wait_for_quiet(waiting, stat, quiet) == Look::kWait) return Look::kWait;
-      waiting.evidence = Evidence::kSettled;
+          candidate.evidence == Evidence::kScan && age(stat) >= std::max(quiet, kOldEnough);
+      if (!old && wait_for_quiet(candidate, stat, quiet) == Look::kWait) return Look::kWait;
+      candidate.evidence = Evidence::kSettled;
       break;
     }
     case Files::Writer::kNone:
-      if (stat.size == 0 && !waiting.named && now_.wall - stat.ctime < kEmptyOld &&
-          wait_for_quiet(waiting, stat, kEmptyAgain) == Look::kWait) {
+      if (stat.size == 0 && !candidate.named && now_.wall - stat.ctime < kEmptyOld &&
+          wait_for_quiet(candidate, stat, kEmptyAgain) == Look::kWait) {
         return Look::kWait;
       }
       // Linked in, or written so fast that its CLOSE_WRITE is still in the queue? That one says
       // less than a link: the evidence must be right.
-      if (waiting.evidence == Evidence::kLink) {
-        if (waiting.granted == 0) {
-          waiting.granted = files_->turn();
+      if (candidate.evidence == Evidence::kLink) {
+        if (candidate.granted == 0) {
+          candidate.granted = files_->turn();
           files_->note_turn();
         }
-        if (!files_->caught_up_with(waiting.granted)) {
-          waiting.due = now_.mono + kFirstLook;
+        if (!files_->caught_up_with(candidate.granted)) {
+          candidate.due = now_.mono + kFirstLook;
           return Look::kWait;
         }
       }
       break;
   }
-  return decide(waiting, stat);
+  return decide(candidate, stat);
 }
 
 /// Nobody writes it any more: is that news?
-Completion::Look Completion::decide(Waiting& waiting, const Stat& stat) {
+Completion::Look Completion::decide(Candidate& candidate, const Stat& stat) {
   if (stat.size < options_.min_size) return Look::kDone;
-  const Row* row = table_.find(waiting.dir, waiting.name);
+  const Row* row = table_.find(candidate.dir, candidate.name);
   if (row != nullptr && row->state == Row::State::kStalled) row = nullptr;  // it was temporary
   const bool same = row != nullptr && row->same_version(stat, files_->keeps_inodes());
   const bool same_path = row != nullptr && row->path_hash == hash64(path_);
-  if (same && same_path && !(waiting.rewritten && stat.ctime != row->ctime)) return Look::kDone;
+  if (same && same_path && !(candidate.rewritten && stat.ctime != row->ctime)) return Look::kDone;
   // The close of the announced version, read late; its times were set in between.
-  if (same_path && !waiting.rewritten && waiting.evidence == Evidence::kCloseWrite &&
+  if (same_path && !candidate.rewritten && candidate.evidence == Evidence::kCloseWrite &&
       times_were_set(*row, stat)) {
-    table_.find(waiting.dir, waiting.name)->mtime = stat.mtime;
-    table_.changed(waiting.dir, waiting.name);
+    table_.find(candidate.dir, candidate.name)->mtime = stat.mtime;
+    table_.changed(candidate.dir, candidate.name);
     return Look::kDone;
   }
   if (!files_->later_write_shows(stat)) {
     // Another write within this tick would look the same: after it, the identity is unmistakable.
-    waiting.due = now_.mono + kTickWait;
+    candidate.due = now_.mono + kTickWait;
     return Look::kWait;
   }
   // Ignored is what had no writer when we first looked.
-  if (options_.ignore_existing && waiting.undecided && waiting.origin == Origin::kStartup &&
+  if (options_.ignore_existing && candidate.undecided && candidate.origin == Origin::kStartup &&
       stat.ctime < born_ && row == nullptr) {
-    remember(waiting, stat, Row::State::kNoArrival, 0);
+    remember(candidate, stat, Row::State::kNoArrival, 0);
     return Look::kDone;
   }
   const bool moved = (same && !same_path && row->state == Row::State::kAnnounced) ||
-                     (waiting.was_announced && !waiting.rewritten);
-  if (options_.only_via_temporary && !waiting.via_temporary) {
-    const bool unheard = row == nullptr && waiting.evidence == Evidence::kScan;
+                     (candidate.was_announced && !candidate.rewritten);
+  if (options_.only_via_temporary && !candidate.via_temporary) {
+    const bool unheard = row == nullptr && candidate.evidence == Evidence::kScan;
     if (!unheard && !moved) {
-      remember(waiting, stat, Row::State::kNoArrival, row == nullptr ? 0 : row->tie);
+      remember(candidate, stat, Row::State::kNoArrival, row == nullptr ? 0 : row->revision);
       return Look::kDone;
     }
   }
-  announce(waiting, stat, row, moved);
+  announce(candidate, stat, row, moved);
   return Look::kDone;
 }
 
-void Completion::announce(const Waiting& waiting, const Stat& stat, const Row* row, bool moved) {
+void Completion::announce(const Candidate& candidate, const Stat& stat, const Row* row,
+                          bool moved) {
   const bool same_path = row != nullptr && row->path_hash == hash64(path_);
   Report report;
   report.path = path_;
   FileFacts& facts = report.file.emplace();
   facts.stat = stat;
-  facts.evidence = waiting.evidence;
-  facts.origin = waiting.origin;
-  facts.first_seen = waiting.first_seen;
-  facts.from = waiting.from;
-  // (tie, mtime) rises with every version of a path: no two of them have the same id, whatever a
-  // writer does to the times.
-  const auto* left = same_path ? nullptr : table_.left(hash64(path_));
-  if (row != nullptr && !same_path) table_.note_left(*row);  // its directory was renamed
+  facts.evidence = candidate.evidence;
+  facts.origin = candidate.origin;
+  facts.first_seen = candidate.first_seen;
+  facts.from = candidate.from;
+  // (revision, mtime) rises with every version of a path: no two of them have the same id, whatever
+  // a writer does to the times.
+  const auto* left = same_path ? nullptr : table_.tombstone(hash64(path_));
+  if (row != nullptr && !same_path) table_.add_tombstone(*row);  // its directory was renamed
   facts.rewritten = left != nullptr || (same_path && row->state == Row::State::kAnnounced);
   if (same_path) {
-    facts.tie = row->tie + (stat.mtime > row->mtime ? 0 : 1);
+    facts.revision = row->revision + (stat.mtime > row->mtime ? 0 : 1);
   } else if (left != nullptr) {
-    facts.tie = left->tie + (stat.mtime > left->mtime ? 0 : 1);
+    facts.revision = left->revision + (stat.mtime > left->mtime ? 0 : 1);
   }
-  remember(waiting, stat, Row::State::kAnnounced, facts.tie);
+  remember(candidate, stat, Row::State::kAnnounced, facts.revision);
   if (moved && (!options_.announce_renamed || options_.only_via_temporary)) {
     report.type = "file.moved";
-    if (out_->wants(report.type)) out_->say(std::move(report));
+    if (out_->wants(report.type)) out_->emit(std::move(report));
     return;
   }
   report.type = "file.completed";
-  out_->say(std::move(report));
+  out_->emit(std::move(report));
 }
 
-void Completion::remember(const Waiting& waiting, const Stat& stat, Row::State state,
-                          std::uint32_t tie) {
+void Completion::remember(const Candidate& candidate, const Stat& stat, Row::State state,
+                          std::uint32_t revision) {
   Row row;
   row.inode = stat.inode;
   row.size = stat.size;
   row.mtime = stat.mtime;
   row.ctime = stat.ctime;
   row.path_hash = hash64(path_);
-  row.tie = tie;
+  row.revision = revision;
   row.turn = files_->turn();
   row.state = state;
   row.birth = Row::birth_of(stat);
-  if (const Row* before = table_.find(waiting.dir, waiting.name)) row.listing = before->listing;
-  table_.put(waiting.dir, waiting.name, row);
+  if (const Row* before = table_.find(candidate.dir, candidate.name)) row.listing = before->listing;
+  table_.put(candidate.dir, candidate.name, row);
 }
 
 /// The file of a row has left. False if there was no row.
@@ -583,10 +584,10 @@ bool Completion::forget_row(DirId dir, std::string_view name, std::string_view p
       facts.stat.inode = row->inode;
       facts.stat.size = row->size;
       facts.stat.mtime = row->mtime;
-      facts.tie = row->tie;
+      facts.revision = row->revision;
       facts.origin = origin_;
       facts.first_seen = now_.wall;
-      out_->say(std::move(report));
+      out_->emit(std::move(report));
     }
   }
   table_.leave(dir, name);
@@ -594,35 +595,35 @@ bool Completion::forget_row(DirId dir, std::string_view name, std::string_view p
 }
 
 /// Told once if it has not been touched for stalled_after.
-Completion::Look Completion::look_at_temporary(Waiting& waiting) {
+Completion::Look Completion::look_at_temporary(Candidate& candidate) {
   Stat stat;
-  const int error = files_->stat(waiting.dir, waiting.name, stat);
-  if (error == EAGAIN) return wait_again(waiting);
+  const int error = files_->stat(candidate.dir, candidate.name, stat);
+  if (error == EAGAIN) return wait_again(candidate);
   if (error != 0 || !is_regular(stat)) return Look::kDone;
   const Nanos age = now_.wall - std::max(stat.mtime, stat.ctime);
   if (age < options_.stalled_after) {
-    waiting.due = now_.mono + std::clamp<Nanos>(options_.stalled_after - age, kMillisecond,
-                                                options_.stalled_after);
+    candidate.due = now_.mono + std::clamp<Nanos>(options_.stalled_after - age, kMillisecond,
+                                                  options_.stalled_after);
     return Look::kWait;
   }
-  waiting.due = InProgress::kNever;
-  tell_stalled(waiting, stat);
+  candidate.due = InProgress::kNever;
+  tell_stalled(candidate, stat);
   return Look::kWait;
 }
 
-void Completion::tell_stalled(Waiting& waiting, const Stat& stat) {
-  if (waiting.told || !files_->path(waiting.dir, waiting.name, path_)) return;
-  waiting.told = true;
-  waiting.evidence = Evidence::kScan;
-  remember(waiting, stat, Row::State::kStalled, 0);  // not to be told again after a restart
+void Completion::tell_stalled(Candidate& candidate, const Stat& stat) {
+  if (candidate.told || !files_->path(candidate.dir, candidate.name, path_)) return;
+  candidate.told = true;
+  candidate.evidence = Evidence::kScan;
+  remember(candidate, stat, Row::State::kStalled, 0);  // not to be told again after a restart
   Report report;
   report.type = "file.stalled";
   report.path = path_;
   FileFacts& facts = report.file.emplace();
   facts.stat = stat;
-  facts.first_seen = waiting.first_seen;
-  facts.origin = waiting.origin;
-  out_->say(std::move(report));
+  facts.first_seen = candidate.first_seen;
+  facts.origin = candidate.origin;
+  out_->emit(std::move(report));
 }
 
 }  // namespace inotifier

@@ -42,10 +42,10 @@ class Completion final : public Processor {
   void on(const RawEvent& event, const Now& now, Files& files, Out& out) override;
   void on_time(const Now& now, Files& files, Out& out) override;
   std::optional<Nanos> deadline() const override {
-    return leaving_.empty() ? waiting_.deadline() : now_.mono;
+    return leaving_.empty() ? in_progress_.deadline() : now_.mono;
   }
-  std::size_t undecided() const override { return waiting_.undecided() + leaving_.size(); }
-  std::size_t in_progress() const override { return waiting_.size(); }
+  std::size_t undecided() const override { return in_progress_.undecided() + leaving_.size(); }
+  std::size_t in_progress() const override { return in_progress_.size(); }
 
  private:
   enum class Look { kDone, kWait };
@@ -62,21 +62,22 @@ class Completion final : public Processor {
   void on_attributes(const RawEvent& event);
   void on_temporary(const RawEvent& event);
 
-  void consider(Waiting waiting);
-  Look look(Waiting& waiting);
-  Look look_at_temporary(Waiting& waiting);
-  void tell_stalled(Waiting& waiting, const Stat& stat);
-  Look wait_for_quiet(Waiting& waiting, const Stat& stat, Nanos quiet);
-  Look wait_again(Waiting& waiting);
-  Look decide(Waiting& waiting, const Stat& stat);
-  void announce(const Waiting& waiting, const Stat& stat, const Row* row, bool moved);
-  void remember(const Waiting& waiting, const Stat& stat, Row::State state, std::uint32_t tie);
+  void consider(Candidate candidate);
+  Look look(Candidate& candidate);
+  Look look_at_temporary(Candidate& candidate);
+  void tell_stalled(Candidate& candidate, const Stat& stat);
+  Look wait_for_quiet(Candidate& candidate, const Stat& stat, Nanos quiet);
+  Look wait_again(Candidate& candidate);
+  Look decide(Candidate& candidate, const Stat& stat);
+  void announce(const Candidate& candidate, const Stat& stat, const Row* row, bool moved);
+  void remember(const Candidate& candidate, const Stat& stat, Row::State state,
+                std::uint32_t revision);
   bool forget_row(DirId dir, std::string_view name, std::string_view path);
 
   Options options_;
   const Filters& filters_;
   FileTable& table_;
-  mutable InProgress waiting_;
+  mutable InProgress in_progress_;
   // Of a scan in progress: rows that it has not shown yet, and all rows by inode (made when the
   // first unknown file is met). What moved while nobody looked is known again by them.
   std::vector<std::pair<DirId, std::string>> unseen_;

@@ -18,13 +18,13 @@ std::uint32_t InProgress::find_slot(DirId dir, std::string_view name) const {
   });
 }
 
-Waiting* InProgress::find(DirId dir, std::string_view name) {
+Candidate* InProgress::find(DirId dir, std::string_view name) {
   const std::uint32_t slot = find_slot(dir, name);
   return slot == NameIndex::kNone ? nullptr : &slots_[slot];
 }
 
-Waiting InProgress::take_slot(std::uint32_t slot) {
-  Waiting taken = std::exchange(slots_[slot], Waiting{});
+Candidate InProgress::take_slot(std::uint32_t slot) {
+  Candidate taken = std::exchange(slots_[slot], Candidate{});
   index_.erase(NameIndex::hash(taken.dir, taken.name), slot);
   free_.push_back(slot);
   const auto count = in_directory_.find(taken.dir);
@@ -40,17 +40,17 @@ Waiting InProgress::take_slot(std::uint32_t slot) {
   return taken;
 }
 
-Waiting InProgress::take(DirId dir, std::string_view name, bool& existed) {
+Candidate InProgress::take(DirId dir, std::string_view name, bool& existed) {
   const std::uint32_t slot = find_slot(dir, name);
   existed = slot != NameIndex::kNone;
   if (existed) return take_slot(slot);
-  Waiting made;
+  Candidate made;
   made.dir = dir;
   made.name = name;
   return made;
 }
 
-void InProgress::put(Waiting waiting) {
+void InProgress::put(Candidate candidate) {
   std::uint32_t slot;
   if (free_.empty()) {
     slot = static_cast<std::uint32_t>(slots_.size());
@@ -59,10 +59,10 @@ void InProgress::put(Waiting waiting) {
     slot = free_.back();
     free_.pop_back();
   }
-  const Nanos due = waiting.due;
-  if (waiting.undecided) ++undecided_;
-  ++in_directory_[waiting.dir];
-  slots_[slot] = std::move(waiting);
+  const Nanos due = candidate.due;
+  if (candidate.undecided) ++undecided_;
+  ++in_directory_[candidate.dir];
+  slots_[slot] = std::move(candidate);
   index_.insert(NameIndex::hash(slots_[slot].dir, slots_[slot].name), slot,
                 [this](std::uint32_t other) {
                   return NameIndex::hash(slots_[other].dir, slots_[other].name);
@@ -97,7 +97,7 @@ void InProgress::drop_stale_timers() {
   }
 }
 
-std::optional<Waiting> InProgress::take_due(Nanos now) {
+std::optional<Candidate> InProgress::take_due(Nanos now) {
   drop_stale_timers();
   if (timers_.empty() || timers_.front().due > now) return std::nullopt;
   const std::uint32_t slot = timers_.front().slot;

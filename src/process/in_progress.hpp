@@ -23,7 +23,7 @@ struct Trace {
   bool operator==(const Trace&) const = default;
 };
 
-struct Waiting {
+struct Candidate {
   DirId dir = kNoDir;
   std::string name;
   std::string from;         ///< earlier path; "" if none
@@ -52,14 +52,14 @@ class InProgress {
 
   /// To read, or to change anything but dir, name, due and undecided. Null if there is none; valid
   /// until the next put().
-  Waiting* find(DirId dir, std::string_view name);
+  Candidate* find(DirId dir, std::string_view name);
   /// Takes one out; a default one with its name set if there was none.
-  Waiting take(DirId dir, std::string_view name, bool& existed);
-  void put(Waiting waiting);
+  Candidate take(DirId dir, std::string_view name, bool& existed);
+  void put(Candidate candidate);
   void erase_directory(DirId dir);
 
   /// Takes the one whose time has come, if any.
-  std::optional<Waiting> take_due(Nanos now);
+  std::optional<Candidate> take_due(Nanos now);
   std::optional<Nanos> deadline();
   std::size_t undecided() const { return undecided_; }
   std::size_t size() const { return slots_.size() - free_.size(); }
@@ -71,14 +71,14 @@ class InProgress {
     bool operator>(const Timer& other) const { return due > other.due; }
   };
   std::uint32_t find_slot(DirId dir, std::string_view name) const;
-  Waiting take_slot(std::uint32_t slot);
+  Candidate take_slot(std::uint32_t slot);
   bool is_stale(const Timer& timer) const {
     return slots_[timer.slot].dir == kNoDir || slots_[timer.slot].due != timer.due;
   }
   void add_timer(Nanos due, std::uint32_t slot);
   void drop_stale_timers();
 
-  std::deque<Waiting> slots_;
+  std::deque<Candidate> slots_;
   std::vector<std::uint32_t> free_;
   NameIndex index_;
   std::unordered_map<DirId, std::uint32_t> in_directory_;

@@ -62,7 +62,7 @@ struct FetchSocket::Impl {
     std::size_t bytes = 0;
   };
   zmq::socket_t socket;
-  std::optional<Bound> bound;
+  std::optional<BoundSocket> bound;
   std::map<std::string, Waiting, std::less<>> waiting;  ///< by peer
 };
 

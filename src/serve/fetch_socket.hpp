@@ -24,7 +24,8 @@ class FetchSocket {
     bool may_change = false;  ///< the sender has all rights, not only that to read
   };
 
-  /// Binds; see Bound. `security` may be null: no keys. Throws SetupError with endpoint and remedy.
+  /// Binds; see BoundSocket. `security` may be null: no keys. Throws SetupError with endpoint and
+  /// remedy.
   FetchSocket(zmq::context_t& context, const std::vector<std::string>& endpoints,
               const Security* security);
   ~FetchSocket();

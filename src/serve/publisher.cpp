@@ -19,7 +19,7 @@ struct Publisher::Impl {
   }
 
   zmq::socket_t socket;
-  std::optional<Bound> bound;
+  std::optional<BoundSocket> bound;
 };
 
 Publisher::Publisher(zmq::context_t& context, const std::vector<std::string>& endpoints,

@@ -56,7 +56,7 @@ std::optional<MovePairing::Outcome> MovePairing::expire(Nanos now) {
     from_order_.pop_front();
     const auto found = halves_.find(key);
     if (found == halves_.end() || !found->second.is_from || found->second.until != until) continue;
-    Waiting waiting = std::move(found->second);
+    PendingHalf waiting = std::move(found->second);
     halves_.erase(found);
     if (waiting.told) continue;
     return Outcome{std::move(waiting.half), std::nullopt, false};

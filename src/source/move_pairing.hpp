@@ -46,13 +46,13 @@ class MovePairing {
 
  private:
   using Key = std::pair<std::uint32_t, std::size_t>;  ///< cookie, watch
-  struct Waiting {
+  struct PendingHalf {
     MoveHalf half;
     bool is_from = false;
     bool told = false;
     Nanos until = 0;
   };
-  std::map<Key, Waiting> halves_;
+  std::map<Key, PendingHalf> halves_;
   std::deque<std::pair<Nanos, Key>> from_order_;
   std::deque<std::pair<Nanos, Key>> to_order_;
 };

@@ -23,16 +23,16 @@ PollBox::PollBox() : filled_(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {
     throw SetupError(describe("eventfd", "", errno) + ": raise the limit of open files");
 }
 
-bool PollBox::put(Sightings sightings) {
+bool PollBox::put(PollResult result) {
   std::unique_lock lock(mutex_);
   room_.wait(lock, [this] { return closed_ || items_.size() < kParcels; });
   if (closed_) return false;
   if (items_.empty()) eventfd_write(filled_.get(), 1);
-  items_.push_back(std::move(sightings));
+  items_.push_back(std::move(result));
   return true;
 }
 
-void PollBox::take(std::vector<Sightings>& out) {
+void PollBox::take(std::vector<PollResult>& out) {
   out.clear();
   const std::lock_guard lock(mutex_);
   if (items_.empty()) return;
@@ -111,7 +111,7 @@ void Poller::run(const std::shared_ptr<Shared>& shared) {
 void Poller::round(Shared& shared) {
   RealFs fs;
   const Options& options = shared.options;
-  Sightings parcel;
+  PollResult parcel;
   parcel.watch = options.watch;
   const auto stopped = [&] {
     const std::lock_guard lock(shared.mutex);
@@ -119,7 +119,7 @@ void Poller::round(Shared& shared) {
   };
   const auto send = [&] {
     if (stopped()) return false;
-    Sightings full = std::exchange(parcel, Sightings{});
+    PollResult full = std::exchange(parcel, PollResult{});
     parcel.watch = options.watch;
     return shared.box->put(std::move(full));
   };
@@ -166,7 +166,7 @@ void Poller::round(Shared& shared) {
     Entry entry;
     int more = 0;
     while ((more = listing->next(entry)) > 0) {
-      Sighting seen{join(directory, entry.name), {}};
+      PolledFile seen{join(directory, entry.name), {}};
       // Many network file systems do not tell the kind; the stat is needed for files anyway.
       if (entry.kind == Entry::Kind::kOther) continue;
       if (fs.stat(handle.get(), std::string(entry.name), seen.stat) != 0) continue;

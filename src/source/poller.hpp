@@ -22,15 +22,15 @@
 
 namespace inotifier {
 
-struct Sighting {
+struct PolledFile {
   std::string path;  ///< relative to the root
   Stat stat;
 };
 
 /// Part of one round through the tree, in order.
-struct Sightings {
+struct PollResult {
   std::size_t watch = 0;
-  std::vector<Sighting> files;    ///< regular files
+  std::vector<PolledFile> files;  ///< regular files
   std::vector<std::string> gone;  ///< of what was asked for: lstat said ENOENT
   bool end_of_round = false;
   bool whole = true;             ///< at the end: every directory could be read
@@ -43,16 +43,16 @@ class PollBox {
  public:
   PollBox();
   /// Poller: waits while the box is full. False: stop.
-  bool put(Sightings sightings);
+  bool put(PollResult result);
   /// Pipeline.
-  void take(std::vector<Sightings>& out);
+  void take(std::vector<PollResult>& out);
   int filled_fd() const { return filled_.get(); }
   void close();
 
  private:
   std::mutex mutex_;
   std::condition_variable room_;
-  std::deque<Sightings> items_;
+  std::deque<PollResult> items_;
   UniqueFd filled_;
   bool closed_ = false;
 };

@@ -29,20 +29,20 @@ DirId RemoteWatch::directory(std::string_view path) {
   return dir;
 }
 
-void RemoteWatch::on_sightings(const Sightings& sightings) {
-  if (sightings.root_error != 0) {
+void RemoteWatch::on_poll_result(const PollResult& result) {
+  if (result.root_error != 0) {
     if (!std::exchange(lost_, true)) {
       Value::Map data;
-      data.emplace_back("reason", sightings.root_error == ENOENT ? "missing" : "unreadable");
-      data.emplace_back("detail", describe("open", "the root", sightings.root_error));
+      data.emplace_back("reason", result.root_error == ENOENT ? "missing" : "unreadable");
+      data.emplace_back("detail", describe("open", "the root", result.root_error));
       sink_.on_status("lost", std::move(data));
     }
     return;
   }
   if (std::exchange(lost_, false)) sink_.on_status("restored", {});
   if (round_began_ == 0) round_began_ = now_.mono;
-  gone_ = {sightings.gone.begin(), sightings.gone.end()};
-  for (const std::string& path : sightings.gone) {
+  gone_ = {result.gone.begin(), result.gone.end()};
+  for (const std::string& path : result.gone) {
     const auto [parent, name] = split(path);
     RawEvent event;
     event.kind = RawEvent::Kind::kLeft;
@@ -54,7 +54,7 @@ void RemoteWatch::on_sightings(const Sightings& sightings) {
   gone_.clear();
   DirId dir = kRootDir;
   std::string_view last_parent;
-  for (const Sighting& seen : sightings.files) {
+  for (const PolledFile& seen : result.files) {
     const auto [parent, name] = split(seen.path);
     if (parent != last_parent) {
       dir = directory(parent);
@@ -73,15 +73,15 @@ void RemoteWatch::on_sightings(const Sightings& sightings) {
     sink_.on_raw(event);
     ++files_;
   }
-  for (const auto& [path, error] : sightings.unreadable) {
+  for (const auto& [path, error] : result.unreadable) {
     degraded("unreadable", path,
              describe("open", path, error) +
                  ": the daemon's user may not read this directory; "
                  "give it r-x");
   }
-  if (!sightings.end_of_round) return;
+  if (!result.end_of_round) return;
   // What a whole round did not show is asked for by name; only ENOENT says that it is gone.
-  if (sightings.whole) {
+  if (result.whole) {
     for (DirId at = 0; at < table_.limit(); ++at) {
       if (!table_.at(at).alive) continue;
       RawEvent event;
@@ -94,7 +94,7 @@ void RemoteWatch::on_sightings(const Sightings& sightings) {
   if (!asked_.empty()) asks_.ask(std::exchange(asked_, {}));
   if (first_round_) {
     Value::Map data;
-    data.emplace_back("directories", sightings.directories);
+    data.emplace_back("directories", result.directories);
     data.emplace_back("files", files_);
     sink_.on_status("ready", std::move(data));
     sink_.on_scanned(Origin::kStartup, "startup", now_.mono - round_began_);

@@ -9,21 +9,21 @@
 #include <string_view>
 #include <vector>
 
-#include "source/follower.hpp"
+#include "source/event_source.hpp"
 #include "source/poller.hpp"
 #include "state/watch_table.hpp"
 
 namespace inotifier {
 
-class RemoteWatch final : public Follower {
+class RemoteWatch final : public EventSource {
  public:
   struct Asks {
     std::function<void(std::vector<std::string>)> ask;  ///< Poller::ask
     std::function<void()> hurry;                        ///< Poller::hurry
   };
-  RemoteWatch(Asks asks, Sink& sink) : Follower(sink), asks_(std::move(asks)) {}
+  RemoteWatch(Asks asks, Sink& sink) : EventSource(sink), asks_(std::move(asks)) {}
 
-  void on_sightings(const Sightings& sightings);
+  void on_poll_result(const PollResult& result);
 
   void start(const Now& now) override { now_ = now; }
   void begin_turn(const Now& now, std::uint32_t turn) override { now_ = now, turn_ = turn; }
@@ -61,7 +61,7 @@ class RemoteWatch final : public Follower {
   bool first_round_ = true;
   bool lost_ = false;
   std::string rescan_reason_;
-  std::set<std::string, std::less<>> gone_;  ///< during one call of on_sightings
+  std::set<std::string, std::less<>> gone_;  ///< during one call of on_poll_result
   std::vector<std::string> asked_;
   std::int64_t files_ = 0;
 };

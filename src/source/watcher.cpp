@@ -18,7 +18,7 @@ constexpr Nanos kRootCheck = kSecond;
 }  // namespace
 
 Watcher::Watcher(Options options, Fs& fs, Notifier* notifier, Sink& sink)
-    : Follower(sink),
+    : EventSource(sink),
       options_(std::move(options)),
       fs_(fs),
       notifier_(notifier),

@@ -19,13 +19,13 @@
 #include "fs/fs.hpp"
 #include "inotifier/processor.hpp"
 #include "source/decode.hpp"
-#include "source/follower.hpp"
+#include "source/event_source.hpp"
 #include "source/root.hpp"
 #include "state/watch_table.hpp"
 
 namespace inotifier {
 
-class Watcher final : public Follower {
+class Watcher final : public EventSource {
  public:
   struct Options {
     std::string root;  ///< absolute

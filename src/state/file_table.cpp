@@ -8,7 +8,7 @@ namespace {
 
 // A worker that deletes what it has processed leaves one of these per file. The journal will keep
 // them as long as it keeps the events; memory keeps the last so many.
-constexpr std::size_t kLeftKept = 50'000;
+constexpr std::size_t kTombstonesKept = 50'000;
 
 }  // namespace
 
@@ -102,16 +102,16 @@ void FileTable::each_change(
   }
 }
 
-void FileTable::each_left_change(
-    const std::function<void(std::uint64_t, const Left*)>& each) const {
-  for (const std::uint64_t path_hash : left_changed_) each(path_hash, left(path_hash));
+void FileTable::each_tombstone_change(
+    const std::function<void(std::uint64_t, const Tombstone*)>& each) const {
+  for (const std::uint64_t path_hash : tombstone_changes_) each(path_hash, tombstone(path_hash));
 }
 
 void FileTable::forget_changes() {
   for (const std::uint32_t number : changed_) slot(number).changed = false;
   changed_.clear();
   gone_.clear();
-  left_changed_.clear();
+  tombstone_changes_.clear();
 }
 
 void FileTable::each_row(
@@ -126,7 +126,7 @@ void FileTable::leave(DirId dir, std::string_view name) {
   const std::uint32_t number = find_slot(dir, name);
   if (number == NameIndex::kNone) return;
   Slot& gone = slot(number);
-  if (gone.row.state == Row::State::kAnnounced) note_left(gone.row);
+  if (gone.row.state == Row::State::kAnnounced) add_tombstone(gone.row);
   if (gone.previous != NameIndex::kNone) {
     slot(gone.previous).next = gone.next;
   } else {
@@ -150,24 +150,24 @@ std::vector<std::string> FileTable::unlisted(DirId dir, std::uint32_t listing) c
   return result;
 }
 
-void FileTable::note_left(const Row& row) {
-  if (keeps_changes_) left_changed_.push_back(row.path_hash);
-  restore_left(row.path_hash, {row.mtime, row.tie});
+void FileTable::add_tombstone(const Row& row) {
+  if (keeps_changes_) tombstone_changes_.push_back(row.path_hash);
+  restore_tombstone(row.path_hash, {row.mtime, row.revision});
 }
 
-void FileTable::restore_left(std::uint64_t path_hash, const Left& left) {
-  if (!left_.insert_or_assign(path_hash, left).second) return;
-  left_order_.push_back(path_hash);
-  if (left_order_.size() > kLeftKept) {
-    if (keeps_changes_) left_changed_.push_back(left_order_.front());
-    left_.erase(left_order_.front());
-    left_order_.pop_front();
+void FileTable::restore_tombstone(std::uint64_t path_hash, const Tombstone& tombstone) {
+  if (!tombstones_.insert_or_assign(path_hash, tombstone).second) return;
+  tombstone_order_.push_back(path_hash);
+  if (tombstone_order_.size() > kTombstonesKept) {
+    if (keeps_changes_) tombstone_changes_.push_back(tombstone_order_.front());
+    tombstones_.erase(tombstone_order_.front());
+    tombstone_order_.pop_front();
   }
 }
 
-const FileTable::Left* FileTable::left(std::uint64_t path_hash) const {
-  const auto found = left_.find(path_hash);
-  return found == left_.end() ? nullptr : &found->second;
+const FileTable::Tombstone* FileTable::tombstone(std::uint64_t path_hash) const {
+  const auto found = tombstones_.find(path_hash);
+  return found == tombstones_.end() ? nullptr : &found->second;
 }
 
 void FileTable::store_name(Slot& slot, std::string_view name) {

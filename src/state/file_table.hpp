@@ -1,5 +1,6 @@
-// What has been announced: (directory, name) -> identity, tie, state. In memory; the journal writes
-// down what changes and fills it at the start. Owned by a watch of the pipeline; pipeline thread.
+// What has been announced: (directory, name) -> identity, revision, state. In memory; the journal
+// writes down what changes and fills it at the start. Owned by a watch of the pipeline; pipeline
+// thread.
 //
 // The rows are what a rescan compares the disk with. They are kept small (a tree of 300,000 files
 // must stay below 60 MB in all) and in chunks that are never moved.
@@ -31,7 +32,7 @@ struct Row {
   Nanos mtime = 0;
   Nanos ctime = 0;              ///< at the announcement; tells a rewrite from a mere close
   std::uint64_t path_hash = 0;  ///< of the relative path it was announced under
-  std::uint32_t tie = 0;
+  std::uint32_t revision = 0;
   std::uint32_t birth = 0;    ///< of its creation time, see birth_of(); tells an inode used again
   std::uint32_t listing = 0;  ///< the last listing that showed it
   std::uint32_t turn = 0;     ///< in which it was announced
@@ -71,7 +72,7 @@ class FileTable {
   Row* find(DirId dir, std::string_view name);
   /// Makes or replaces.
   Row& put(DirId dir, std::string_view name, const Row& row);
-  /// The file has left; what it was is remembered for a while (see left()).
+  /// The file has left; what it was is remembered for a while (see tombstone()).
   void leave(DirId dir, std::string_view name);
   std::size_t size() const { return size_; }
   /// What find() gave was changed in a way that must be kept.
@@ -79,14 +80,17 @@ class FileTable {
 
   /// From now on what changes is remembered, for the journal.
   void keep_changes() { keeps_changes_ = true; }
-  bool has_changes() const { return !changed_.empty() || !gone_.empty() || !left_changed_.empty(); }
+  bool has_changes() const {
+    return !changed_.empty() || !gone_.empty() || !tombstone_changes_.empty();
+  }
   /// Since forget_changes(): rows that are no more (those that came back are in each_change, too),
   void each_gone(const std::function<void(DirId, std::string_view)>& each) const;
   /// rows made or changed, in that order,
   void each_change(const std::function<void(DirId, std::string_view, const Row&)>& each) const;
   /// and what is remembered of paths that left; null: no more.
-  struct Left;
-  void each_left_change(const std::function<void(std::uint64_t, const Left*)>& each) const;
+  struct Tombstone;
+  void each_tombstone_change(
+      const std::function<void(std::uint64_t, const Tombstone*)>& each) const;
   void forget_changes();
 
   /// Calls each(dir, name, row) for all rows.
@@ -97,14 +101,14 @@ class FileTable {
   std::vector<std::string> unlisted(DirId dir, std::uint32_t listing) const;
 
   /// What was last known of a path that has left: the next version there must differ from it.
-  struct Left {
+  struct Tombstone {
     Nanos mtime = 0;
-    std::uint32_t tie = 0;
+    std::uint32_t revision = 0;
   };
-  const Left* left(std::uint64_t path_hash) const;
-  void restore_left(std::uint64_t path_hash, const Left& left);
+  const Tombstone* tombstone(std::uint64_t path_hash) const;
+  void restore_tombstone(std::uint64_t path_hash, const Tombstone& tombstone);
   /// The path that `row` was announced under is no more.
-  void note_left(const Row& row);
+  void add_tombstone(const Row& row);
 
  private:
   friend class RowsByInode;
@@ -144,12 +148,12 @@ class FileTable {
   std::size_t name_bytes_ = 0;  ///< of living rows
   NameIndex index_;
   std::vector<std::uint32_t> heads_;  ///< first slot of each directory
-  std::unordered_map<std::uint64_t, Left> left_;
-  std::deque<std::uint64_t> left_order_;
+  std::unordered_map<std::uint64_t, Tombstone> tombstones_;
+  std::deque<std::uint64_t> tombstone_order_;
   bool keeps_changes_ = false;
   std::vector<std::uint32_t> changed_;
   std::vector<std::pair<DirId, std::string>> gone_;
-  std::vector<std::uint64_t> left_changed_;
+  std::vector<std::uint64_t> tombstone_changes_;
 };
 
 }  // namespace inotifier

@@ -77,7 +77,7 @@ class Fuzzed : public FetchWorld {
     }
     replies.clear();
     sizes.clear();
-    if (journal->count() < 4) say("file.completed", "in", 4);
+    if (journal->count() < 4) emit("file.completed", "in", 4);
   }
 
  private:
@@ -150,7 +150,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   while (!choices.done()) {
     switch (choices.next(8)) {
       case 0:
-        world.say(choices.next(2) == 0 ? "file.completed" : "other", "in", 1);
+        world.emit(choices.next(2) == 0 ? "file.completed" : "other", "in", 1);
         break;
       case 1:
         world.pass(static_cast<Nanos>(choices.next(40)) * kSecond / 2);

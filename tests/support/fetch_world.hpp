@@ -53,13 +53,13 @@ class FetchWorld {
   }
 
   /// One turn of the pipeline that says so many events; the position of the last one.
-  std::uint64_t say(std::string_view type = "file.completed", std::string_view watch = "in",
-                    int count = 1, std::string_view more = "") {
-    std::vector<Said> turn;
+  std::uint64_t emit(std::string_view type = "file.completed", std::string_view watch = "in",
+                     int count = 1, std::string_view more = "") {
+    std::vector<WatchReport> turn;
     for (int i = 0; i < count; ++i) {
-      Said said{watch, "/srv/in", {}};
+      WatchReport said{watch, "/srv/in", {}};
       said.report.type = type;
-      said.report.path = "f" + std::to_string(++said_);
+      said.report.path = "f" + std::to_string(++reports_);
       if (!more.empty()) said.report.data.emplace_back("more", more);
       turn.push_back(std::move(said));
     }
@@ -118,7 +118,7 @@ class FetchWorld {
   std::vector<std::size_t> sizes;  ///< of all replies
 
  private:
-  int said_ = 0;
+  int reports_ = 0;
 };
 
 }  // namespace inotifier::testing

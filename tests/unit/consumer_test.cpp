@@ -65,7 +65,7 @@ class Service {
     start(endpoint);
   }
 
-  void say(int count, const std::string& type = "file.completed") {
+  void emit(int count, const std::string& type = "file.completed") {
     const std::lock_guard lock(mutex_);
     for (int i = 0; i < count; ++i) {
       Event event;
@@ -334,7 +334,7 @@ constexpr std::uint64_t kFirst = 1'000'000'010;
 
 TEST_CASE("a consumer gets every event in order and acks what is done") {
   Service service;
-  service.say(5);
+  service.emit(5);
   {
     Client client(service);
     CHECK(client.ids(5) == Texts{"id0", "id1", "id2", "id3", "id4"});
@@ -342,7 +342,7 @@ TEST_CASE("a consumer gets every event in order and acks what is done") {
     client.consumer->ack_all();
     CHECK(client.consumer->flush(kSoon));
     CHECK(service.acked() == kFirst + 40);
-    service.say(1);
+    service.emit(1);
     CHECK(client.need().id == "id5");
   }
   CHECK(service.owner().empty());
@@ -352,7 +352,7 @@ TEST_CASE("a consumer gets every event in order and acks what is done") {
 
 TEST_CASE("many events come in several fetches, each acking the one before") {
   Service service;
-  service.say(1000);
+  service.emit(1000);
   Client client(service, [](Consumer::Options& options) { options.limit = 64; });
   for (int i = 0; i < 1000; ++i) {
     const Event event = client.need();
@@ -366,8 +366,8 @@ TEST_CASE("many events come in several fetches, each acking the one before") {
 
 TEST_CASE("events that do not match are passed over and acked") {
   Service service;
-  service.say(1);
-  service.say(20, "file.moved");
+  service.emit(1);
+  service.emit(20, "file.moved");
   Client client(service, [](Consumer::Options& options) {
     options.types = {"file.completed"};
     options.limit = 4;
@@ -375,13 +375,13 @@ TEST_CASE("events that do not match are passed over and acked") {
   client.consumer->done(client.need());
   CHECK_FALSE(client.consumer->next(kShort));
   CHECK(client.until([&] { return service.acked() >= kFirst; }));
-  service.say(1);
+  service.emit(1);
   CHECK(client.need().id == "id21");
 }
 
 TEST_CASE("only the unbroken prefix is acked, in whatever order events are done") {
   Service service;
-  service.say(4);
+  service.emit(4);
   Client client(service);
   std::vector<Event> events;
   for (int i = 0; i < 4; ++i) events.push_back(client.need());
@@ -400,7 +400,7 @@ TEST_CASE("only the unbroken prefix is acked, in whatever order events are done"
 
 TEST_CASE("ack finishes everything up to an event") {
   Service service;
-  service.say(4);
+  service.emit(4);
   Client client(service);
   std::vector<Event> events;
   for (int i = 0; i < 4; ++i) events.push_back(client.need());
@@ -411,7 +411,7 @@ TEST_CASE("ack finishes everything up to an event") {
 
 TEST_CASE("an unfinished event does not hold the others back, up to the window") {
   Service service;
-  service.say(10);
+  service.emit(10);
   Client client(service, [](Consumer::Options& options) {
     options.limit = 3;
     options.window = 8;
@@ -435,15 +435,15 @@ TEST_CASE("an unfinished event does not hold the others back, up to the window")
 
 TEST_CASE("what is read ahead has the filters that are stored with the consumer") {
   Service service;
-  service.say(2);
+  service.emit(2);
   service.with([](Service& s) {
     s.exists_ = true;
     s.stored_types_ = "file.completed";
   });
   Client client(service);
   const auto stuck = client.ids(2);
-  service.say(2, "file.moved");
-  service.say(1);
+  service.emit(2, "file.moved");
+  service.emit(1);
   CHECK(client.need().id == "id4");
   const auto requests = service.with([](Service& s) { return s.requests; });
   const Value* types = requests.back().find("types");
@@ -453,11 +453,11 @@ TEST_CASE("what is read ahead has the filters that are stored with the consumer"
 
 TEST_CASE("an event for this consumer alone is not lost behind what was read ahead") {
   Service service;
-  service.say(2);
+  service.emit(2);
   Client client(service);
   const Event stuck = client.need();
   client.consumer->done(client.need());
-  service.say(1);
+  service.emit(1);
   client.consumer->done(client.need());  // read ahead: beyond what comes next
   service.with([](Service& s) {
     Event retried = s.events_.begin()->second;
@@ -476,7 +476,7 @@ TEST_CASE("an event for this consumer alone is not lost behind what was read ahe
 
 TEST_CASE("a failure is told with reason and tries, and passed over") {
   Service service;
-  service.say(3);
+  service.emit(3);
   Client client(service);
   const Event first = client.need();
   client.consumer->ack(client.need());
@@ -495,7 +495,7 @@ TEST_CASE("a failure is told with reason and tries, and passed over") {
 
 TEST_CASE("an unfinished failure holds the ack back") {
   Service service;
-  service.say(2);
+  service.emit(2);
   Client client(service);
   const Event first = client.need();
   client.consumer->done(client.need());
@@ -519,7 +519,7 @@ TEST_CASE("an unfinished failure holds the ack back") {
 
 TEST_CASE("acks are told during long work, and the lease is kept") {
   Service service;
-  service.say(2);
+  service.emit(2);
   Client client(service,
                 [](Consumer::Options& options) { options.lease = std::chrono::seconds(1); });
   client.consumer->done(client.need());
@@ -531,7 +531,7 @@ TEST_CASE("acks are told during long work, and the lease is kept") {
 
 TEST_CASE("who stands by says so, and takes over") {
   Service service;
-  service.say(2);
+  service.emit(2);
   service.with([](Service& s) {
     s.exists_ = true;
     s.owner_ = "another";
@@ -547,7 +547,7 @@ TEST_CASE("who stands by says so, and takes over") {
 
 TEST_CASE("with no wait a stand-by is told at once") {
   Service service;
-  service.say(2);
+  service.emit(2);
   service.with([](Service& s) {
     s.exists_ = true;
     s.owner_ = "another";
@@ -562,8 +562,8 @@ TEST_CASE("with no wait a stand-by is told at once") {
 
 TEST_CASE("with no wait the end is told at once") {
   Service service;
-  service.say(3);
-  service.say(30, "file.moved");
+  service.emit(3);
+  service.emit(30, "file.moved");
   Client client(service, [](Consumer::Options& options) {
     options.wait = milliseconds(0);
     options.types = {"file.completed"};
@@ -573,7 +573,7 @@ TEST_CASE("with no wait the end is told at once") {
   CHECK_FALSE(client.consumer->caught_up());
   CHECK_FALSE(client.consumer->next(kSoon));
   CHECK(client.consumer->caught_up());
-  service.say(1);
+  service.emit(1);
   const Event event = client.need();
   CHECK_FALSE(client.consumer->caught_up());
   client.consumer->done(event);
@@ -589,7 +589,7 @@ TEST_CASE("an answer to what was asked earlier does not tell the end") {
     const int before = service.count("fetch");
     CHECK_FALSE(client.consumer->next(milliseconds(0)));  // asks, and has no time for the answer
     while (service.count("fetch") == before) std::this_thread::yield();
-    service.say(1);
+    service.emit(1);
     client.consumer->done(client.need());
     CHECK_FALSE(client.consumer->next(kSoon));
   }
@@ -597,7 +597,7 @@ TEST_CASE("an answer to what was asked earlier does not tell the end") {
 
 TEST_CASE("what another client took over is forgotten") {
   Service service;
-  service.say(3);
+  service.emit(3);
   Client client(service);
   const Event first = client.need();
   service.with([](Service& s) { s.owner_ = "another"; });
@@ -618,7 +618,7 @@ TEST_CASE("what another client took over is forgotten") {
 
 TEST_CASE("a refused ack drops what is in hand and fetches again") {
   Service service;
-  service.say(2);
+  service.emit(2);
   Client client(service);
   client.ids(2);
   service.with([](Service& s) { s.delivered_ = 0; });
@@ -629,7 +629,7 @@ TEST_CASE("a refused ack drops what is in hand and fetches again") {
 
 TEST_CASE("a new journal is begun from its beginning") {
   Service service;
-  service.say(2);
+  service.emit(2);
   Client client(service);
   client.ids(2);
   const auto begin_anew = [](Service& s) {
@@ -641,13 +641,13 @@ TEST_CASE("a new journal is begun from its beginning") {
   };
   SUBCASE("shown by the ack") {
     service.with(begin_anew);
-    service.say(1);
+    service.emit(1);
     client.consumer->ack_all();
   }
   SUBCASE("shown by a touch or by reading ahead") {
     CHECK_FALSE(client.consumer->next(kShort));
     service.with(begin_anew);
-    service.say(1);
+    service.emit(1);
   }
   CHECK(client.need().id == "id0");
   CHECK(client.resets == Texts{"stream_changed"});
@@ -658,7 +658,7 @@ TEST_CASE("a new journal is begun from its beginning") {
 
 TEST_CASE("busy is waited out") {
   Service service;
-  service.say(1);
+  service.emit(1);
   int refusals = 0;
   service.with([&](Service& s) {
     s.instead = [&](const Value& request) -> std::optional<Texts> {
@@ -697,7 +697,7 @@ TEST_CASE("what the daemon will not do is thrown") {
 
 TEST_CASE("a consumer that is forgotten while it is used does not begin anew") {
   Service service;
-  service.say(1);
+  service.emit(1);
   Client client(service);
   client.consumer->done(client.need());
   CHECK(client.consumer->flush(kSoon));
@@ -705,7 +705,7 @@ TEST_CASE("a consumer that is forgotten while it is used does not begin anew") {
     s.exists_ = false;
     s.owner_.clear();
   });
-  service.say(1);
+  service.emit(1);
   CHECK_THROWS_AS(
       [&] {
         const auto deadline = Clock::now() + kSoon;
@@ -716,7 +716,7 @@ TEST_CASE("a consumer that is forgotten while it is used does not begin anew") {
 
 TEST_CASE("lost events are told once") {
   Service service;
-  service.say(2);
+  service.emit(2);
   service.with([](Service& s) {
     s.lost_ = Value::Map{{"first", position_text(5)}, {"last", position_text(7)}};
   });
@@ -728,13 +728,13 @@ TEST_CASE("lost events are told once") {
 
 TEST_CASE("a daemon that is restarted is found again") {
   Service service;
-  service.say(1);
+  service.emit(1);
   Client client(service);
   const Event first = client.need();
   service.stop();
   client.consumer->done(first);
   CHECK(client.until([&] { return client.consumer->state() == State::kDisconnected; }));
-  service.say(1);
+  service.emit(1);
   service.restart();
   CHECK(client.need().id == "id1");
   CHECK(service.acked() == kFirst);
@@ -744,7 +744,7 @@ TEST_CASE("a daemon that is restarted is found again") {
 
 TEST_CASE("replies that are none are counted and passed over") {
   Service service;
-  service.say(2);
+  service.emit(2);
   service.with([&](Service& s) {
     s.instead = [&s](const Value& request) -> std::optional<Texts> {
       if (text(request, "op") != "fetch") return std::nullopt;
@@ -777,7 +777,7 @@ TEST_CASE("replies that are none are counted and passed over") {
   });
   Client client(service);
   CHECK(client.ids(2) == Texts{"id0", "id1"});
-  service.say(1);
+  service.emit(1);
   client.consumer->ack_all();
   CHECK(client.need().id == "id2");
   CHECK(client.consumer->malformed() == 6 + 4);
@@ -868,7 +868,7 @@ TEST_CASE("no fetch service is told apart, within three seconds") {
 
 TEST_CASE("a daemon that is killed in mid-handshake is waited for") {
   Service service;
-  service.say(1);
+  service.emit(1);
   service.stop();
   sockaddr_in address{};
   address.sin_family = AF_INET;
@@ -893,7 +893,7 @@ TEST_CASE("a daemon that is killed in mid-handshake is waited for") {
 
 TEST_CASE("a requester asks, and throws what is refused") {
   Service service;
-  service.say(3);
+  service.emit(3);
   Connection connection;
   connection.endpoint = service.endpoint;
   Requester requester(connection);

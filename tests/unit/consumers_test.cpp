@@ -90,8 +90,8 @@ TEST_CASE("requests: positions, times and names") {
 TEST_CASE("consumers: what flush() wrote is there after a restart") {
   KeptJournal kept;
   FetchWorld world(kept.path());
-  const auto first = world.say();
-  const auto second = world.say();
+  const auto first = world.emit();
+  const auto second = world.emit();
   std::uint32_t id = 0;
   {
     Consumers consumers(*world.journal, 0);
@@ -150,7 +150,7 @@ TEST_CASE("consumers: what flush() wrote is there after a restart") {
 
 TEST_CASE("consumers: when they were seen is written now and then only") {
   World world;
-  world.say();
+  world.emit();
   world.drain("c");
   const auto seen = [&] { return world.journal->database()->number("SELECT seen FROM consumers"); };
   const auto changes = [&] { return world.journal->database()->number("SELECT total_changes()"); };
@@ -170,7 +170,7 @@ TEST_CASE("consumers: when they were seen is written now and then only") {
 
 TEST_CASE("state: every announced file once, under its id, and then what happens") {
   World world;
-  world.say("file.completed", "in", 3);
+  world.emit("file.completed", "in", 3);
   world.run(
       "INSERT INTO watches(id, name, root, born, seen) VALUES (3,'in',CAST('/srv/in' AS BLOB),0,0),"
       "(5,'other',CAST('/srv/other' AS BLOB),0,0),(7,'gone',CAST('/srv/gone' AS BLOB),0,0)");
@@ -201,7 +201,7 @@ TEST_CASE("state: every announced file once, under its id, and then what happens
     Value reply = world.ask(
         {{"op", "fetch"}, {"consumer", "c"}, {"client", "me"}, {"start", "state"}, {"limit", 1}});
     CHECK(*reply.find("created") == true);
-    world.say("file.removed", "in", 1);
+    world.emit("file.removed", "in", 1);
     world.restart();
     configure();
     std::set<std::string> paths;

@@ -25,9 +25,9 @@ struct Log {
     return options;
   }
 
-  void say(int count) {
-    std::vector<Said> turn(static_cast<std::size_t>(count));
-    for (Said& said : turn) {
+  void emit(int count) {
+    std::vector<WatchReport> turn(static_cast<std::size_t>(count));
+    for (WatchReport& said : turn) {
       said.watch = "w";
       said.root = "/w";
       said.report.type = "watch.degraded";
@@ -49,14 +49,14 @@ struct Log {
 TEST_CASE("a full journal is crowded only by what a consumer has not had") {
   const testing::Sandbox sandbox(testing::Sandbox::places().front());
   Log log(sandbox.path() + "/journal.db");
-  log.say(500);
+  log.emit(500);
   CHECK_FALSE(log.journal.is_crowded(log.now));
-  log.say(200);
+  log.emit(200);
   CHECK(log.journal.is_crowded(log.now));
   log.ack(log.journal.last_position() - 500);
   CHECK_FALSE(log.journal.is_crowded(log.now));
   // In use for long: as much is kept as may be, and the consumer is always a moment behind.
-  log.say(2000);
+  log.emit(2000);
   CHECK(log.journal.is_crowded(log.now));
   log.ack(log.journal.last_position() - 10);
   CHECK(log.journal.bytes() > (1 << 20) / 10 * 8);

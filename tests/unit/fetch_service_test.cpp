@@ -149,8 +149,8 @@ TEST_CASE("fetch service: frames and request come back, stream and protocol are 
   CHECK(text(reply, "access") == "all");
   CHECK(text(reply, "first") == "0");
   CHECK(text(reply, "last") == "0");
-  const auto first = world.say();
-  const auto last = world.say();
+  const auto first = world.emit();
+  const auto last = world.emit();
   const Value again = world.ask(op("hello", {{"request", 7}}), false);
   CHECK(number(again, "request") == 7);
   CHECK(text(again, "access") == "read");
@@ -160,7 +160,7 @@ TEST_CASE("fetch service: frames and request come back, stream and protocol are 
 
 TEST_CASE("fetch service: what is not acked comes again") {
   World world;
-  world.say("file.completed", "in", 3);
+  world.emit("file.completed", "in", 3);
   const Value first = world.ask(fetch("c", "me"));
   CHECK(positions(first).size() == 3);
   CHECK(*first.find("created") == true);
@@ -184,8 +184,8 @@ TEST_CASE("fetch service: what is not acked comes again") {
 
 TEST_CASE("fetch service: acks that are refused change nothing") {
   World world;
-  world.say();
-  const auto last = world.say();
+  world.emit();
+  const auto last = world.emit();
   const Value first = world.ask(fetch("c", "me", {{"limit", 1}}));
   CHECK(number(first, "behind") == 1);
   CHECK(code(world.ask(owner_op("ack", acked(world, last)))) == "bad_ack");
@@ -207,7 +207,7 @@ TEST_CASE("fetch service: acks that are refused change nothing") {
 
 TEST_CASE("fetch service: limit and behind") {
   World world;
-  world.say("file.completed", "in", 10);
+  world.emit("file.completed", "in", 10);
   Value reply = world.ask(fetch("c", "me", {{"limit", 4}}));
   CHECK(positions(reply).size() == 4);
   CHECK(number(reply, "behind") == 6);
@@ -219,28 +219,28 @@ TEST_CASE("fetch service: limit and behind") {
 TEST_CASE("fetch service: a reply holds 8 MiB, and at least one event") {
   World world;
   const std::string large(3U << 20U, 'x');
-  for (int i = 0; i < 4; ++i) world.say("file.completed", "in", 1, large);
+  for (int i = 0; i < 4; ++i) world.emit("file.completed", "in", 1, large);
   const Value reply = world.ask(fetch("c", "me"));
   CHECK(positions(reply).size() == 2);
   CHECK(number(reply, "behind") == 2);
   const std::string huge(9U << 20U, 'x');
-  const auto last = world.say("other", "in", 1, huge);
+  const auto last = world.emit("other", "in", 1, huge);
   const Value one = world.ask(fetch("d", "me", {{"types", Value::Array{"other"}}}));
   CHECK(positions(one) == std::vector{last});
 }
 
 TEST_CASE("fetch service: a poll waits for what it wants") {
   World world;
-  world.say("other");
+  world.emit("other");
   world.send("a", fetch("c", "me", {{"types", Value::Array{"file.completed"}}, {"wait", 30}}));
   world.settle();
   CHECK(!world.take("a"));
   world.pass(10 * kSecond);
-  const auto other = world.say("other");
+  const auto other = world.emit("other");
   world.turn();
   CHECK(!world.take("a"));
   CHECK(*world.service->deadline() == world.now.mono + 20 * kSecond);
-  const auto wanted = world.say();
+  const auto wanted = world.emit();
   world.turn();
   auto reply = world.take("a");
   REQUIRE(reply);
@@ -250,7 +250,7 @@ TEST_CASE("fetch service: a poll waits for what it wants") {
   SUBCASE("its time runs out: the cursor has passed over what did not match") {
     world.send("a", fetch("c", "me", with({{"wait", 0.5}}, acked(world, wanted))));
     world.pass(400 * kMillisecond);
-    const auto later = world.say("other");
+    const auto later = world.emit("other");
     world.turn();
     CHECK(!world.take("a"));
     world.pass(100 * kMillisecond);
@@ -282,7 +282,7 @@ TEST_CASE("fetch service: a poll waits for what it wants") {
 
 TEST_CASE("fetch service: one works, the others stand by") {
   World world;
-  const auto position = world.say();
+  const auto position = world.emit();
   REQUIRE(is_ok(world.ask(fetch("c", "me", {{"lease", 20}}))));
   const Value standby = world.ask(fetch("c", "other"));
   REQUIRE(standby.find("standby") != nullptr);
@@ -340,7 +340,7 @@ TEST_CASE("fetch service: one works, the others stand by") {
     world.pass(19 * kSecond);
     CHECK(!world.take("b"));
     world.pass(kSecond);
-    world.say();
+    world.emit();
     world.turn();
     const auto reply = world.take("b");
     REQUIRE(reply);
@@ -358,9 +358,9 @@ TEST_CASE("fetch service: one works, the others stand by") {
 
 TEST_CASE("fetch service: types and watches") {
   World world;
-  world.say("file.completed", "in");
-  world.say("file.removed", "in");
-  world.say("file.completed", "input");
+  world.emit("file.completed", "in");
+  world.emit("file.removed", "in");
+  world.emit("file.completed", "input");
   const Value::Map filter{{"types", Value::Array{"file.completed", "file.completed"}},
                           {"watches", Value::Array{"in"}}};
   CHECK(positions(world.ask(fetch("c", "me", filter))).size() == 1);
@@ -391,11 +391,11 @@ TEST_CASE("fetch service: types and watches") {
 
 TEST_CASE("fetch service: where a new consumer starts") {
   World world;
-  world.say();
+  world.emit();
   const Value now = world.ask(fetch("n", "me", {{"start", "now"}}));
   CHECK(positions(now).empty());
   CHECK(*now.find("created") == true);
-  const auto later = world.say();
+  const auto later = world.emit();
   CHECK(positions(world.ask(fetch("n", "me"))) == std::vector{later});
   CHECK(code(world.ask(fetch("x", "me", {{"create", false}}))) == "unknown_consumer");
   CHECK(code(world.ask(fetch("x", "me", {{"start", "soon"}}))) == "bad_request");
@@ -406,14 +406,14 @@ TEST_CASE("fetch service: where a new consumer starts") {
 
 TEST_CASE("fetch service: failures are kept, passed over, and delivered again") {
   World world;
-  world.say("file.completed", "in", 3);
+  world.emit("file.completed", "in", 3);
   const Value first = world.ask(fetch("c", "me"));
   const auto middle = positions(first)[1];
   const Value::Map at_middle{{"stream", world.journal->stream()},
                              {"position", position_text(middle)}};
   CHECK(code(world.ask(op("fail", with({{"consumer", "c"}, {"client", "other"}}, at_middle)))) ==
         "not_owner");
-  const auto beyond = world.say();
+  const auto beyond = world.emit();
   CHECK(code(world.ask(owner_op("fail", {{"stream", world.journal->stream()},
                                          {"position", position_text(beyond)}}))) == "bad_ack");
   Value reply = world.ask(owner_op("fail", with(at_middle, {{"reason", "no"}, {"tries", 3}})));
@@ -471,7 +471,7 @@ TEST_CASE("fetch service: failures are kept, passed over, and delivered again") 
 
 TEST_CASE("fetch service: many failures are listed and retried in parts") {
   World world;
-  world.say("file.completed", "in", 600);
+  world.emit("file.completed", "in", 600);
   const Value all = world.ask(fetch("c", "me", {{"limit", 600}}));
   for (const auto position : positions(all)) {
     REQUIRE(is_ok(world.ask(owner_op(
@@ -494,11 +494,11 @@ TEST_CASE("fetch service: many failures are listed and retried in parts") {
 
 TEST_CASE("fetch service: seek") {
   World world;
-  const auto first = world.say();
+  const auto first = world.emit();
   world.pass_silently(kSecond);
   const Nanos between = world.now.wall;
   world.pass_silently(kSecond);
-  const auto second = world.say();
+  const auto second = world.emit();
   world.ask(fetch("c", "me"));
   REQUIRE(is_ok(world.ask(owner_op("ack", acked(world, second)))));
   const auto seek = [&](const std::string& to) {
@@ -536,7 +536,7 @@ TEST_CASE("fetch service: seek") {
 
 TEST_CASE("fetch service: forget") {
   World world;
-  world.say();
+  world.emit();
   world.ask(fetch("c", "me"));
   const auto position = cursor(world.ask(fetch("c", "me")));
   REQUIRE(is_ok(world.ask(owner_op(
@@ -564,11 +564,11 @@ TEST_CASE("fetch service: forget") {
 
 TEST_CASE("fetch service: reading without a consumer") {
   World world;
-  const auto first = world.say();
+  const auto first = world.emit();
   world.pass_silently(kSecond);
   const Nanos between = world.now.wall;
   world.pass_silently(kSecond);
-  const auto second = world.say("other");
+  const auto second = world.emit("other");
   const Value::Map stream{{"stream", world.journal->stream()}};
   const auto read = [&](Value::Map more) { return world.ask(op("fetch", std::move(more)), false); };
   CHECK(positions(read({{"after", "0"}})) == std::vector{first, second});
@@ -585,7 +585,7 @@ TEST_CASE("fetch service: reading without a consumer") {
   world.send("a", op("fetch", with({{"after", position_text(second)}, {"wait", 5}}, stream)));
   world.settle();
   CHECK(!world.take("a"));
-  const auto third = world.say();
+  const auto third = world.emit();
   world.turn();
   CHECK(positions(world.take("a").value_or(Value())) == std::vector{third});
   CHECK(world.service->consumers() == 0);
@@ -596,18 +596,18 @@ TEST_CASE("fetch service: what is not kept any more is told until it is acked pa
   world.stop();
   world.options.retain_size = 20'000;
   world.start();
-  world.say("other", "in", 1);
-  const auto taken = world.say("file.completed", "in", 1);
+  world.emit("other", "in", 1);
+  const auto taken = world.emit("file.completed", "in", 1);
   const Value before = world.ask(fetch("c", "me", {{"types", Value::Array{"file.completed"}}}));
   REQUIRE(is_ok(world.ask(owner_op("ack", acked(world, taken)))));
   CHECK(before.find("lost") == nullptr);
-  world.say("other", "in", 50);
-  const auto gone = world.say("file.completed", "in", 1);
-  world.say("other", "in", 200);
+  world.emit("other", "in", 50);
+  const auto gone = world.emit("file.completed", "in", 1);
+  world.emit("other", "in", 200);
   while (world.journal->tidy(world.now)) {
   }
   REQUIRE(world.journal->evicted(2) == gone);
-  const auto last = world.say("file.completed", "in", 1);
+  const auto last = world.emit("file.completed", "in", 1);
   const Value reply = world.ask(fetch("c", "me"));
   CHECK(positions(reply) == std::vector{last});
   REQUIRE(reply.find("lost") != nullptr);
@@ -704,7 +704,7 @@ TEST_CASE("fetch service: what cannot be answered is counted") {
 
 TEST_CASE("fetch service: a key that may read only changes nothing") {
   World world;
-  world.say();
+  world.emit();
   const Value::Map mine{{"consumer", "c"}, {"client", "me"}};
   for (const char* name :
        {"ack", "touch", "release", "update", "fail", "retry", "seek", "forget"}) {
@@ -718,7 +718,7 @@ TEST_CASE("fetch service: a key that may read only changes nothing") {
 
 TEST_CASE("fetch service: status") {
   World world;
-  world.say();
+  world.emit();
   world.ask(fetch("c", "me"));
   world.service->fill_status_with([](Value::Map& status) { status.emplace_back("more", 1); });
   const Value reply = world.ask(op("status"));
@@ -739,7 +739,7 @@ TEST_CASE("fetch service: polls and consumers are bounded") {
   CHECK(world.service->polls() == FetchService::kMaxPolls);
   CHECK(code(world.ask(op("fetch", {{"after", "0"}, {"wait", 1}}))) == "busy");
   CHECK(is_ok(world.ask(op("fetch", {{"after", "0"}}))));  // one that does not wait
-  world.say();
+  world.emit();
   world.settle();
   CHECK(world.service->polls() == 0);
   CHECK(world.replies.size() == FetchService::kMaxPolls);
@@ -747,8 +747,8 @@ TEST_CASE("fetch service: polls and consumers are bounded") {
 
 TEST_CASE("fetch service: a long log of other things is passed over in slices") {
   World world;
-  for (int i = 0; i < 30; ++i) world.say("other", "in", 1000);
-  const auto last = world.say();
+  for (int i = 0; i < 30; ++i) world.emit("other", "in", 1000);
+  const auto last = world.emit();
   world.send("a", fetch("c", "me", {{"types", Value::Array{"file.completed"}}}));
   world.send("b", op("fetch", {{"after", "0"}, {"limit", 1}}));
   world.turn();
@@ -772,7 +772,7 @@ TEST_CASE("fetch service: a long log of other things is passed over in slices") 
 
 TEST_CASE("fetch service: over a restart") {
   World world;
-  world.say("file.completed", "in", 3);
+  world.emit("file.completed", "in", 3);
   const Value first = world.ask(fetch("c", "me", {{"lease", 20}}));
   REQUIRE(is_ok(world.ask(owner_op("ack", acked(world, positions(first)[0])))));
   world.restart();
@@ -790,7 +790,7 @@ TEST_CASE("fetch service: over a restart") {
     CHECK(positions(world.ask(fetch("c", "me"))).size() == 2);
   }
   SUBCASE("nothing is acked that came after the start and was not delivered") {
-    const auto later = world.say();
+    const auto later = world.emit();
     CHECK(code(world.ask(owner_op("ack", acked(world, later)))) == "bad_ack");
   }
   SUBCASE("another one takes over") {
@@ -802,14 +802,14 @@ TEST_CASE("fetch service: over a restart") {
 
 TEST_CASE("fetch service: after a power cut no event is acked by an old ack") {
   World world;
-  world.say("file.completed", "in", 2);
+  world.emit("file.completed", "in", 2);
   world.ask(fetch("c", "me"));
   world.ask(fetch("d", "me"));
   world.stop();
   world.save();
   world.pass_silently(kSecond);
   world.start();
-  world.say("file.completed", "in", 5);
+  world.emit("file.completed", "in", 5);
   const Value lost = world.ask(fetch("c", "me"));
   REQUIRE(positions(lost).size() == 7);
   const Value made_since = world.ask(fetch("e", "me"));
@@ -817,7 +817,7 @@ TEST_CASE("fetch service: after a power cut no event is acked by an old ack") {
   world.rewind();
   world.pass_silently(kSecond);
   world.start();
-  const auto again = world.say("file.completed", "in", 5);
+  const auto again = world.emit("file.completed", "in", 5);
   CHECK(again > cursor(lost));
   CHECK(is_ok(world.ask(owner_op("ack", acked(world, cursor(lost))))));
   CHECK(positions(world.ask(fetch("c", "me"))).size() == 5);
@@ -830,7 +830,7 @@ TEST_CASE("fetch service: after a power cut no event is acked by an old ack") {
 
 TEST_CASE("fetch service: no room on the disk") {
   World world;
-  world.say("file.completed", "in", 3);
+  world.emit("file.completed", "in", 3);
   const Value first = world.ask(fetch("c", "me", {{"limit", 1}}));
   FullDisk full(*world.journal, "consumers");
   CHECK(code(world.ask(owner_op("ack", acked(world, cursor(first))))) == "busy");
@@ -855,10 +855,10 @@ TEST_CASE("fetch service: no room on the disk") {
 
 TEST_CASE("fetch service: while the journal waits for room nothing is passed over") {
   World world;
-  world.say("file.completed", "in", 2);
+  world.emit("file.completed", "in", 2);
   const Value first = world.ask(fetch("c", "me"));
   FullDisk full(*world.journal, "events");
-  world.say();  // stays with the journal
+  world.emit();  // stays with the journal
   REQUIRE(world.journal->blocked());
   const auto there = positions(first).back();
   const Value again = world.ask(fetch("c", "me"));
@@ -882,7 +882,7 @@ TEST_CASE("fetch service: while the journal waits for room nothing is passed ove
 
 TEST_CASE("fetch service: failures that cannot be kept are not passed over") {
   World world;
-  world.say("file.completed", "in", 2);
+  world.emit("file.completed", "in", 2);
   const Value first = world.ask(fetch("c", "me"));
   const Value::Map failure{{"stream", world.journal->stream()},
                            {"position", position_text(positions(first)[0])}};
@@ -965,8 +965,8 @@ TEST_CASE("fetch service: nothing is lost, whatever clients, restarts and power 
       switch (below(12)) {
         case 0:
         case 1:
-          world.say(below(3) == 0 ? "other" : "file.completed", "in",
-                    1 + static_cast<int>(below(5)));
+          world.emit(below(3) == 0 ? "other" : "file.completed", "in",
+                     1 + static_cast<int>(below(5)));
           break;
         case 2:
         case 3:
@@ -1088,7 +1088,7 @@ TEST_CASE("fetch service: nothing is lost, whatever clients, restarts and power 
 
 TEST_CASE("a fetch that does not wait is not told of nothing while a state is under way") {
   World world;
-  world.say();
+  world.emit();
   world.send("a", fetch("c", "client", {{"start", "state"}}));
   world.turn();
   // There are no files: that is told at the end of the state, not at its beginning.
@@ -1102,7 +1102,7 @@ TEST_CASE("a fetch that does not wait is not told of nothing while a state is un
 
 TEST_CASE("who stands by and releases waits no more") {
   World world;
-  world.say();
+  world.emit();
   REQUIRE(world.ask(fetch("c", "first")).find("standby") == nullptr);
   world.send("a", fetch("c", "second", {{"wait", 30}}));
   world.settle();

@@ -51,15 +51,15 @@ TEST_CASE("file table: what has left is remembered by its path") {
   FileTable table;
   Row before = row(1, 77);
   before.mtime = 5;
-  before.tie = 2;
+  before.revision = 2;
   table.put(0, "a", before);
-  CHECK(table.left(77) == nullptr);
+  CHECK(table.tombstone(77) == nullptr);
   table.leave(0, "a");
   CHECK(table.find(0, "a") == nullptr);
   CHECK(table.size() == 0);
-  REQUIRE(table.left(77) != nullptr);
-  CHECK(table.left(77)->mtime == 5);
-  CHECK(table.left(77)->tie == 2);
+  REQUIRE(table.tombstone(77) != nullptr);
+  CHECK(table.tombstone(77)->mtime == 5);
+  CHECK(table.tombstone(77)->revision == 2);
   table.leave(0, "a");  // once more is nothing
   CHECK(table.size() == 0);
 }

@@ -61,31 +61,31 @@ bool has(const std::string& text, std::string_view part) {
 
 TEST_CASE("journal: positions rise over restarts, and none is given twice after a power cut") {
   World world;
-  const auto first = world.say("file.completed", "in", 3);
+  const auto first = world.emit("file.completed", "in", 3);
   const std::string stream = world.journal->stream();
   world.stop();
   world.save();
   world.start();
-  const auto taken_back = world.say("file.completed", "in", 1000);
+  const auto taken_back = world.emit("file.completed", "in", 1000);
   world.stop();
   world.rewind();
   world.pass_silently(kSecond);
   world.start();
   CHECK(world.journal->stream() == stream);
   CHECK(world.journal->started_after() >= taken_back);
-  CHECK(world.say() > taken_back);
+  CHECK(world.emit() > taken_back);
   CHECK(all(*world.journal).size() == 4);
   CHECK(all(*world.journal, first).size() == 1);
   world.restart(0);  // within the same second
   const auto last = all(*world.journal).back().position;
-  CHECK(world.say() > last);
+  CHECK(world.emit() > last);
 }
 
 TEST_CASE("journal: entries are read as they were published") {
   World world;
   std::vector<std::string> published;
-  std::vector<Said> turn(2);
-  for (Said& said : turn) {
+  std::vector<WatchReport> turn(2);
+  for (WatchReport& said : turn) {
     said.watch = "in";
     said.root = "/srv/in";
     said.report.type = "file.stalled";
@@ -111,7 +111,7 @@ TEST_CASE("journal: entries are read as they were published") {
 
 TEST_CASE("journal: a copy for one consumer has the id, a new position, and no predecessor") {
   World world;
-  const auto first = world.say();
+  const auto first = world.emit();
   const auto original = all(*world.journal).front();
   {
     sqlite::Transaction transaction(*world.journal->database());
@@ -128,7 +128,7 @@ TEST_CASE("journal: a copy for one consumer has the id, a new position, and no p
   CHECK(event.prevsequence.empty());
   // It is no event of the topic: nobody who listens live misses it.
   CHECK(world.journal->last().at("file.completed/in/") == first);
-  const auto next = world.say();
+  const auto next = world.emit();
   CHECK(decode(all(*world.journal, seen[0].position)[0].body).prevsequence == position_text(first));
   const auto bytes = world.journal->bytes();
   world.restart();
@@ -142,7 +142,7 @@ TEST_CASE("journal: places by time") {
   std::vector<std::pair<Nanos, std::uint64_t>> said;
   for (int i = 0; i < 50; ++i) {
     world.pass_silently(kSecond);
-    said.emplace_back(world.now.wall, world.say("file.completed", "in", 1 + i % 3));
+    said.emplace_back(world.now.wall, world.emit("file.completed", "in", 1 + i % 3));
     if (i == 25) world.restart(kSecond);
   }
   CHECK(world.journal->position_before(said[0].first) == 0);
@@ -158,7 +158,7 @@ TEST_CASE("journal: what is old goes, unless a consumer that is alive has not ha
   world.options.retain = 3600 * kSecond;
   world.options.consumer_expiry = 7200 * kSecond;
   world.start();
-  world.say("file.completed", "in", 10);
+  world.emit("file.completed", "in", 10);
   const auto tidy = [&] {
     while (world.journal->tidy(world.now)) {
     }
@@ -179,7 +179,7 @@ TEST_CASE("journal: what is old goes, unless a consumer that is alive has not ha
   reply = world.ask({{"op", "fetch"}, {"consumer", "c"}, {"client", "me"}});
   CHECK(reply.find("lost") != nullptr);
   // Numbers go on, and so does the topic.
-  const auto next = world.say();
+  const auto next = world.emit();
   CHECK(decode(all(*world.journal)[0].body).prevsequence != "0");
   world.restart();
   CHECK(world.journal->evicted(1) > 0);

@@ -144,7 +144,7 @@ class Service {
   std::optional<zmq::context_t> context_;
   std::optional<Security> security_;
   zmq::socket_t socket_;
-  std::optional<Bound> bound_;
+  std::optional<BoundSocket> bound_;
   std::atomic<bool> over_ = false;
   std::thread thread_;
 };

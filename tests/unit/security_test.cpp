@@ -136,7 +136,7 @@ struct Server {
   zmq::context_t context;
   Security security;
   zmq::socket_t socket{context, zmq::socket_type::router};
-  Bound bound;
+  BoundSocket bound;
 };
 
 }  // namespace
@@ -384,7 +384,7 @@ TEST_SUITE("security") {
     zmq::socket_t socket(context, zmq::socket_type::router);
     const auto path = directory / "fetch";
     {
-      const Bound bound(socket, {"ipc://" + path}, "fetch", &security);
+      const BoundSocket bound(socket, {"ipc://" + path}, "fetch", &security);
       struct stat there {};
       REQUIRE(::lstat(path.c_str(), &there) == 0);
       CHECK(there.st_gid == 1);
@@ -399,7 +399,7 @@ TEST_SUITE("security") {
     const Security other(context, config);
     zmq::socket_t second(context, zmq::socket_type::router);
     const auto error = error_of(
-        [&] { const Bound bound(second, {"ipc://" + (directory / "b")}, "fetch", &other); });
+        [&] { const BoundSocket bound(second, {"ipc://" + (directory / "b")}, "fetch", &other); });
     CHECK(has(error, "there is no group \"no-such-group\""));
     CHECK(has(error, "groupadd"));
     CHECK_FALSE(std::filesystem::exists(directory / "b"));
@@ -412,13 +412,13 @@ TEST_SUITE("security") {
     zmq::socket_t first(context, zmq::socket_type::router);
     zmq::socket_t second(context, zmq::socket_type::router);
     {
-      const Bound bound(first, {"ipc://" + path}, "fetch", nullptr);
-      CHECK(has(error_of([&] { const Bound b(second, {"ipc://" + path}, "fetch", nullptr); }),
+      const BoundSocket bound(first, {"ipc://" + path}, "fetch", nullptr);
+      CHECK(has(error_of([&] { const BoundSocket b(second, {"ipc://" + path}, "fetch", nullptr); }),
                 "another inotifier listens on ipc://" + path));
       CHECK(std::filesystem::exists(path));
     }
     CHECK_FALSE(std::filesystem::exists(path));
-    const Bound bound(second, {"ipc://" + path}, "fetch", nullptr);
+    const BoundSocket bound(second, {"ipc://" + path}, "fetch", nullptr);
     first.close();
     zmq::socket_t client(context, zmq::socket_type::dealer);
     client.set(zmq::sockopt::linger, 0);

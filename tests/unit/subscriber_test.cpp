@@ -56,7 +56,7 @@ class Daemon {
   const std::string& endpoint() const { return publisher_.endpoints()[0]; }
 
   /// Makes an event; publishes it, unless it is to get lost. Returns its position.
-  std::uint64_t say(const std::string& type, const std::string& watch, bool lost = false) {
+  std::uint64_t emit(const std::string& type, const std::string& watch, bool lost = false) {
     const std::string topic = type + '/' + watch + '/';
     Report report;
     report.type = type;
@@ -75,7 +75,7 @@ class Daemon {
     return position_;
   }
 
-  void lose(const std::string& type, const std::string& watch) { say(type, watch, true); }
+  void lose(const std::string& type, const std::string& watch) { emit(type, watch, true); }
 
   void beat() { publisher_.publish(kHeartbeatTopic, encode_heartbeat(stream_, "0.0.0", 0, last_)); }
 
@@ -115,10 +115,10 @@ struct Listener {
     const auto deadline = Clock::now() + kSoon;
     do {
       REQUIRE(Clock::now() < deadline);
-      daemon.say("sync", "sync");
+      daemon.emit("sync", "sync");
     } while (!subscriber.next(milliseconds(20)));
-    daemon.say("end", "sync");  // not of a wanted type if types were given
-    const std::uint64_t last = daemon.say("sync", "sync");
+    daemon.emit("end", "sync");  // not of a wanted type if types were given
+    const std::uint64_t last = daemon.emit("sync", "sync");
     for (;;) {
       const auto event = subscriber.next(kSoon);
       REQUIRE(event);
@@ -129,7 +129,7 @@ struct Listener {
 
   /// The positions of what arrives until the daemon's next word about nothing.
   std::vector<std::uint64_t> heard(Daemon& daemon) {
-    const std::string last = position_text(daemon.say("sync", "sync"));
+    const std::string last = position_text(daemon.emit("sync", "sync"));
     std::vector<std::uint64_t> out;
     for (;;) {
       const auto event = subscriber.next(kSoon);
@@ -214,7 +214,7 @@ TEST_CASE("events arrive over ipc and over tcp as they were published") {
     Daemon daemon(endpoint);
     Listener listener(daemon.endpoint());
     listener.join(daemon);
-    const auto position = daemon.say("file.completed", "w");
+    const auto position = daemon.emit("file.completed", "w");
     const auto event = listener.subscriber.next(kSoon);
     REQUIRE(event);
     CHECK(event->type == "file.completed");
@@ -231,9 +231,9 @@ TEST_CASE("types and watches choose, whole names only") {
   const auto chosen = [&](std::vector<std::string> types, std::vector<std::string> watches) {
     Listener listener(daemon.endpoint(), std::move(types), std::move(watches));
     listener.join(daemon);
-    const std::uint64_t before = daemon.say("sync", "sync");
+    const std::uint64_t before = daemon.emit("sync", "sync");
     for (const char* type : {"file.completed", "file.completed.too", "file.moved"}) {
-      for (const char* watch : {"in", "in2", "out"}) daemon.say(type, watch);
+      for (const char* watch : {"in", "in2", "out"}) daemon.emit(type, watch);
     }
     Positions heard = listener.heard(daemon);
     CHECK(heard.front() == before);
@@ -252,15 +252,15 @@ TEST_CASE("a missing event shows when the next one of its topic comes") {
   Daemon daemon("tcp://127.0.0.1:*");
   Listener listener(daemon.endpoint());
   listener.join(daemon);
-  const auto first = daemon.say("file.completed", "w");
+  const auto first = daemon.emit("file.completed", "w");
   daemon.lose("file.completed", "w");
   daemon.lose("file.completed", "w");
-  daemon.say("file.completed", "other");
-  daemon.say("file.completed", "w");
+  daemon.emit("file.completed", "other");
+  daemon.emit("file.completed", "w");
   CHECK(listener.heard(daemon).size() == 3);
   CHECK(listener.gaps ==
         Gaps{"file.completed/w/ " + std::to_string(first) + ' ' + std::to_string(first + 2)});
-  daemon.say("file.completed", "w");
+  daemon.emit("file.completed", "w");
   daemon.beat();
   listener.heard(daemon);
   CHECK(listener.gaps.size() == 1);
@@ -270,12 +270,12 @@ TEST_CASE("a lost last event shows by the heartbeat, once") {
   Daemon daemon("tcp://127.0.0.1:*");
   Listener listener(daemon.endpoint());
   listener.join(daemon);
-  const auto first = daemon.say("file.completed", "w");
+  const auto first = daemon.emit("file.completed", "w");
   daemon.beat();
   daemon.lose("file.completed", "w");
   daemon.beat();
   daemon.beat();
-  daemon.say("file.completed", "w");
+  daemon.emit("file.completed", "w");
   daemon.beat();
   listener.heard(daemon);
   CHECK(listener.gaps ==
@@ -289,9 +289,9 @@ TEST_CASE("what was said before anyone listened is no gap") {
   SUBCASE("an event comes first") {
     Listener listener(daemon.endpoint());
     listener.join(daemon);
-    daemon.say("file.completed", "w");
+    daemon.emit("file.completed", "w");
     daemon.beat();
-    daemon.say("file.moved", "w");
+    daemon.emit("file.moved", "w");
     daemon.beat();
     listener.heard(daemon);
     CHECK(listener.gaps.empty());
@@ -300,8 +300,8 @@ TEST_CASE("what was said before anyone listened is no gap") {
     Listener listener(daemon.endpoint());
     listener.join(daemon);
     daemon.beat();
-    daemon.say("file.completed", "w");
-    daemon.say("file.moved", "w");
+    daemon.emit("file.completed", "w");
+    daemon.emit("file.moved", "w");
     daemon.beat();
     listener.heard(daemon);
     CHECK(listener.gaps.empty());
@@ -315,7 +315,7 @@ TEST_CASE("after a heartbeat a topic's very first event is missed too") {
   daemon.beat();
   daemon.lose("file.completed", "w");
   SUBCASE("told by the next event") {
-    daemon.say("file.completed", "w");
+    daemon.emit("file.completed", "w");
     listener.heard(daemon);
     CHECK(listener.gaps.size() == 1);
   }
@@ -351,22 +351,22 @@ TEST_CASE("a connection renews itself, and what was missed shows") {
     Listener listener(endpoint);
     listener.join(*daemon);
     daemon->beat();
-    const auto last = daemon->say("file.completed", "w");
-    daemon->say("file.moved", "w");
+    const auto last = daemon->emit("file.completed", "w");
+    daemon->emit("file.moved", "w");
     listener.heard(*daemon);
 
     daemon.reset();
     daemon.emplace(endpoint, "second", start);
     daemon->lose("file.completed", "w");
     listener.join(*daemon);
-    daemon->say("file.moved", "w");
+    daemon->emit("file.moved", "w");
     daemon->beat();
     daemon->beat();
     listener.heard(*daemon);
     CHECK(listener.gaps == Gaps{"file.completed/w/ " + std::to_string(start == 0 ? 0 : last) + ' ' +
                                 std::to_string(start + 1)});
-    daemon->say("file.completed", "w");
-    daemon->say("file.moved", "w");
+    daemon->emit("file.completed", "w");
+    daemon->emit("file.moved", "w");
     daemon->beat();
     listener.heard(*daemon);
     CHECK(listener.gaps.size() == 1);
@@ -382,7 +382,7 @@ TEST_CASE("messages that are no events are counted and passed over") {
   daemon.send("file.completed/w/", encode_value(Value(Value::Map{{"id", "x"}})));
   daemon.send(kHeartbeatTopic, "\xc0");
   daemon.send(kHeartbeatTopic, encode_value(Value(Value::Map{{"stream", "x"}, {"last", 1}})));
-  daemon.say("file.completed", "w");
+  daemon.emit("file.completed", "w");
   CHECK(listener.heard(daemon).size() == 1);
   CHECK(listener.subscriber.malformed() == 5);
   CHECK(listener.gaps.empty());
@@ -449,7 +449,7 @@ TEST_CASE("a subscriber can be moved") {
   const auto deadline = Clock::now() + kSoon;
   bool heard = false;
   while (!heard && Clock::now() < deadline) {
-    daemon.say("t", "w");
+    daemon.emit("t", "w");
     heard = second.next(milliseconds(20)).has_value();
   }
   CHECK(heard);

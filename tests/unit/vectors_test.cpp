@@ -231,7 +231,7 @@ TEST_CASE("vectors: what is published for writers of clients is what we say and 
 TEST_CASE("vectors: the service understands every request, and its replies have these keys") {
   KeptJournal kept;
   FetchWorld world(kept.path());
-  const auto position = world.say();
+  const auto position = world.emit();
   const auto keys = [](const Value& value) {
     std::map<std::string, std::size_t> result;
     for (const auto& [key, content] : *value.map()) result[key] = content.v.index();

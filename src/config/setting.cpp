@@ -1,4 +1,4 @@
-#include "config/given.hpp"
+#include "config/setting.hpp"
 
 #include <fmt/format.h>
 
@@ -45,16 +45,16 @@ std::vector<std::string> split(std::string_view text) {
 
 }  // namespace
 
-void Given::wrong(std::string_view reason, std::string_view suggestion) const {
+void Setting::wrong(std::string_view reason, std::string_view suggestion) const {
   problems_.add(source_, node_.line, key_, reason, suggestion);
 }
 
-bool Given::good(const std::optional<Complaint>& complaint) const {
-  if (complaint) wrong(complaint->reason, complaint->suggestion);
-  return !complaint;
+bool Setting::good(const std::optional<ValidationError>& error) const {
+  if (error) wrong(error->reason, error->suggestion);
+  return !error;
 }
 
-std::string Given::what() const {
+std::string Setting::what() const {
   struct Visitor {
     std::string operator()(bool) const { return "true or false"; }
     std::string operator()(std::int64_t) const { return "a number"; }
@@ -66,11 +66,11 @@ std::string Given::what() const {
   return std::visit(Visitor{}, node_.value);
 }
 
-void Given::wrong_type(std::string_view wanted, std::string_view suggestion) const {
+void Setting::wrong_type(std::string_view wanted, std::string_view suggestion) const {
   wrong(fmt::format("must be {}, is {}", wanted, what()), suggestion);
 }
 
-std::optional<std::string> Given::text() const {
+std::optional<std::string> Setting::text() const {
   if (const auto* text = std::get_if<std::string>(&node_.value)) return *text;
   std::string suggestion;
   if (const auto* number = std::get_if<std::int64_t>(&node_.value)) {
@@ -80,7 +80,7 @@ std::optional<std::string> Given::text() const {
   return std::nullopt;
 }
 
-std::optional<bool> Given::boolean() const {
+std::optional<bool> Setting::boolean() const {
   if (const auto* flag = std::get_if<bool>(&node_.value)) return *flag;
   if (const auto* text = std::get_if<std::string>(&node_.value)) {
     const bool yes = *text == "true" || *text == "yes" || *text == "on" || *text == "1";
@@ -99,7 +99,7 @@ std::optional<bool> Given::boolean() const {
   return std::nullopt;
 }
 
-std::optional<std::int64_t> Given::integer(std::int64_t least, std::int64_t most) const {
+std::optional<std::int64_t> Setting::integer(std::int64_t least, std::int64_t most) const {
   std::optional<std::int64_t> number;
   if (const auto* plain = std::get_if<std::int64_t>(&node_.value)) number = *plain;
   if (const auto* text = std::get_if<std::string>(&node_.value)) {
@@ -124,7 +124,7 @@ std::optional<std::int64_t> Given::integer(std::int64_t least, std::int64_t most
   return number;
 }
 
-std::optional<std::int64_t> Given::duration(std::int64_t least) const {
+std::optional<std::int64_t> Setting::duration(std::int64_t least) const {
   std::optional<std::int64_t> nanos;
   if (const auto* number = std::get_if<std::int64_t>(&node_.value)) {
     if (*number < 0) {
@@ -164,7 +164,7 @@ std::optional<std::int64_t> Given::duration(std::int64_t least) const {
   return nanos;
 }
 
-std::optional<std::int64_t> Given::size() const {
+std::optional<std::int64_t> Setting::size() const {
   std::optional<std::int64_t> bytes;
   if (const auto* number = std::get_if<std::int64_t>(&node_.value)) {
     if (*number < 0) {
@@ -186,17 +186,17 @@ std::optional<std::int64_t> Given::size() const {
   return bytes;
 }
 
-std::optional<std::vector<std::string>> Given::texts(
-    std::optional<Complaint> (*check)(std::string_view), bool one_will_do) const {
+std::optional<std::vector<std::string>> Setting::texts(
+    std::optional<ValidationError> (*check)(std::string_view), bool one_will_do) const {
   std::vector<std::string> list;
   bool all_good = true;
-  const auto take = [&](const Given& given, std::string text) {
-    if (check != nullptr && !given.good(check(text))) all_good = false;
+  const auto take = [&](const Setting& setting, std::string text) {
+    if (check != nullptr && !setting.good(check(text))) all_good = false;
     list.push_back(std::move(text));
   };
   if (const auto* nodes = std::get_if<Node::List>(&node_.value)) {
     for (const auto& node : *nodes) {
-      const Given element(source_, node, key_, problems_);
+      const Setting element(source_, node, key_, problems_);
       if (auto text = element.text()) {
         take(element, std::move(*text));
       } else {
@@ -220,7 +220,7 @@ std::optional<std::vector<std::string>> Given::texts(
   return list;
 }
 
-std::optional<std::string> Given::one_of(const std::vector<std::string>& known) const {
+std::optional<std::string> Setting::one_of(const std::vector<std::string>& known) const {
   auto word = text();
   if (!word) return std::nullopt;
   if (std::find(known.begin(), known.end(), *word) != known.end()) return word;

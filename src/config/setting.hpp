@@ -19,17 +19,17 @@ template <typename E>
 using Choice = std::pair<std::string_view, E>;
 
 /// The readers give nothing, and the problem is noted, if the value will not do.
-class Given {
+class Setting {
  public:
   /// `key` is what errors call it. All must outlive this.
-  Given(const Source& source, const Node& node, std::string key, Problems& problems)
+  Setting(const Source& source, const Node& node, std::string key, Problems& problems)
       : source_(source), node_(node), key_(std::move(key)), problems_(problems) {}
 
   const Source& source() const { return source_; }
   std::size_t line() const { return node_.line; }
   void wrong(std::string_view reason, std::string_view suggestion = {}) const;
-  /// True if there is no complaint.
-  bool good(const std::optional<Complaint>& complaint) const;
+  /// True if there is no error.
+  bool good(const std::optional<ValidationError>& error) const;
 
   std::optional<std::string> text() const;
   std::optional<bool> boolean() const;
@@ -37,10 +37,10 @@ class Given {
   /// Nanoseconds, at least `least`.
   std::optional<std::int64_t> duration(std::int64_t least) const;
   std::optional<std::int64_t> size() const;
-  /// A list of texts, each passed by `check` if that is given. A single text will do where
+  /// A list of texts, each passed by `check` if that is setting. A single text will do where
   /// `one_will_do`.
   std::optional<std::vector<std::string>> texts(
-      std::optional<Complaint> (*check)(std::string_view) = nullptr,
+      std::optional<ValidationError> (*check)(std::string_view) = nullptr,
       bool one_will_do = false) const;
   /// A text that is one of `known`.
   std::optional<std::string> one_of(const std::vector<std::string>& known) const;

@@ -1,4 +1,4 @@
-#include "source/follower.hpp"
+#include "source/event_source.hpp"
 
 #include <utility>
 
@@ -6,7 +6,8 @@
 
 namespace inotifier {
 
-void Follower::degraded(std::string_view reason, std::string_view path, std::string_view detail) {
+void EventSource::degraded(std::string_view reason, std::string_view path,
+                           std::string_view detail) {
   // One reason can concern many paths: each is told, but none twice, and not without end.
   constexpr std::size_t kMostTold = 1000;
   std::string key = std::string(reason) + '\n' + std::string(path);

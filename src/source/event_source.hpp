@@ -13,7 +13,7 @@
 
 namespace inotifier {
 
-class Follower : public Files {
+class EventSource : public Files {
  public:
   class Sink {
    public:
@@ -30,7 +30,7 @@ class Follower : public Files {
     virtual void on_scanned(Origin origin, std::string_view reason, Nanos duration) = 0;
   };
 
-  explicit Follower(Sink& sink) : sink_(sink) {}
+  explicit EventSource(Sink& sink) : sink_(sink) {}
   virtual void start(const Now& now) = 0;
   virtual void begin_turn(const Now& now, std::uint32_t turn) = 0;
   virtual void on_time() = 0;
