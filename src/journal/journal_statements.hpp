@@ -23,7 +23,7 @@ struct Journal::Statements {
                  "path_hash, tie, state, event) VALUES(?,?,?,?,?,?,?,?,?,?,?,?) "
                  "ON CONFLICT(watch, directory, name) DO UPDATE SET inode=excluded.inode, "
                  "size=excluded.size, mtime=excluded.mtime, ctime=excluded.ctime, "
-                 "birth=excluded.birth, path_hash=excluded.path_hash, tie=excluded.revision, "
+                 "birth=excluded.birth, path_hash=excluded.path_hash, tie=excluded.tie, "
                  "state=excluded.state, event=coalesce(excluded.event, event)"),
         drop_file(db, "DELETE FROM files WHERE watch=? AND directory=? AND name=?"),
         put_departed(
