@@ -113,6 +113,9 @@ struct FileFacts {
 struct Report {
   std::string type;
   std::string path;  ///< relative to the root, bytes; "" speaks of the watch itself
+  /// The directory that the file table has the file under, with the last component of `path` as its
+  /// name; kNoDir: the report is of no row.
+  DirId dir = kNoDir;
   std::optional<FileFacts> file;
   Value::Map data;  ///< further keys of the event's data
 };

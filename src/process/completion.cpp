@@ -529,6 +529,7 @@ void Completion::announce(const Candidate& candidate, const Stat& stat, const Ro
   const bool same_path = row != nullptr && row->path_hash == hash64(path_);
   Report report;
   report.path = path_;
+  report.dir = candidate.dir;
   FileFacts& facts = report.file.emplace();
   facts.stat = stat;
   facts.evidence = candidate.evidence;
