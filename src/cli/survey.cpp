@@ -153,7 +153,7 @@ class Surveyor {
         Stat stat;
         trial.path = path;
         trial.error = 0;
-        trial.result = fs_.writer(root_, path, false, stat, trial.error);
+        trial.result = fs_.writer(root_, path, stat, trial.error);
         // Another file may tell more than one that somebody writes just now.
         if (trial.result == Files::Writer::kNone || trial.result == Files::Writer::kUnknown) break;
       }

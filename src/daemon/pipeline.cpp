@@ -53,10 +53,8 @@ bool wants_raw(const WatchConfig& config) {
 /// One watch with all that is its own.
 class Pipeline::Unit final : public EventSource::Sink, public Out {
  public:
-  Unit(std::size_t number, Pipeline& pipeline, const WatchConfig& config,
-       const Journal::Watch& kept)
-      : number_(number),
-        kept_(kept),
+  Unit(Pipeline& pipeline, const WatchConfig& config, const Journal::Watch& kept)
+      : kept_(kept),
         pipeline_(pipeline),
         config_(config),
         filters_(config.include, config.exclude, config.temporary),
@@ -90,7 +88,8 @@ class Pipeline::Unit final : public EventSource::Sink, public Out {
   }
 
   void use_inotify(Notifier* notifier) {
-    auto watcher = std::make_unique<Watcher>(watcher_options(), pipeline_.fs_, notifier, *this);
+    auto watcher = std::make_unique<Watcher>(watcher_options(), pipeline_.fs_, notifier,
+                                             pipeline_.renames_, *this);
     watcher_ = watcher.get();
     source_ = std::move(watcher);
   }
@@ -176,16 +175,6 @@ class Pipeline::Unit final : public EventSource::Sink, public Out {
       report.data.emplace_back("is_dir", (record.mask & IN_ISDIR) != 0);
       emit(std::move(report));
     }
-  }
-
-  void on_half(bool is_from, std::uint32_t cookie, DirId dir, std::string_view name,
-               std::string_view path, bool is_directory) override {
-    MoveHalf half{number_, dir, std::string(name), std::string(path), is_directory};
-    auto& pairing = pipeline_.pairing_;
-    if (is_from) return pairing.add_from(cookie, std::move(half), now_.mono);
-    const auto outcome =
-        pairing.add_to(cookie, std::move(half), now_.mono, pipeline_.live_.size() > 1);
-    if (outcome) pipeline_.settle(*outcome);
   }
 
   void on_status(std::string_view type, Value::Map data) override {
@@ -290,7 +279,6 @@ class Pipeline::Unit final : public EventSource::Sink, public Out {
     emit(std::move(report));
   }
 
-  std::size_t number_;
   Journal::Watch kept_;
   Pipeline& pipeline_;
   WatchConfig config_;
@@ -319,7 +307,7 @@ void Pipeline::add_factory(ProcessorFactory factory) { factories_.push_back(std:
 Pipeline::Unit& Pipeline::add_unit(const WatchConfig& config) {
   const Journal::Watch kept =
       journal_.open_watch(config.name, config.previous_name, config.path, fs_.wall_clock());
-  units_.push_back(std::make_unique<Unit>(units_.size(), *this, config, kept));
+  units_.push_back(std::make_unique<Unit>(*this, config, kept));
   return *units_.back();
 }
 
@@ -378,27 +366,6 @@ std::vector<Pipeline::WatchStatus> Pipeline::status() const {
   return all;
 }
 
-void Pipeline::settle(const MovePairing::Outcome& outcome) {
-  const auto unit_of = [this](const std::optional<MoveHalf>& half) {
-    return half ? units_[half->watch].get() : nullptr;
-  };
-  const auto& [from, to, from_is_told] = outcome;
-  Unit* left = unit_of(from);
-  Unit* entered = unit_of(to);
-  if (left != nullptr && left == entered) {
-    entered->watcher().moved(from->dir, from->name, from->path, to->dir, to->name,
-                             to->is_directory);
-    return;
-  }
-  if (left != nullptr && !from_is_told) {
-    left->watcher().left(from->dir, from->name, from->is_directory);
-  }
-  if (entered != nullptr) {
-    const std::string path = left != nullptr ? join(left->root(), from->path) : std::string();
-    entered->watcher().arrived(to->dir, to->name, path, to->is_directory);
-  }
-}
-
 bool Pipeline::step(const Now& now, std::span<const Input> inputs,
                     std::span<const PollResult> results) {
   if (journal_.blocked()) {
@@ -414,7 +381,7 @@ bool Pipeline::step(const Now& now, std::span<const Input> inputs,
   for (const PollResult& seen : results) {
     if (units_[seen.watch]) units_[seen.watch]->remote().on_poll_result(seen);
   }
-  while (auto outcome = pairing_.expire(now.mono)) settle(*outcome);
+  renames_.on_time(now.mono);
   if (std::exchange(rescan_asked_, false)) {
     for (Unit* unit : live_) unit->source().rescan("signal", Origin::kRescan);
   }
@@ -452,7 +419,7 @@ void Pipeline::persist(bool idle) {
 
 std::optional<Nanos> Pipeline::deadline() const {
   if (journal_.blocked()) return next_retry_;
-  auto first = pairing_.deadline();
+  auto first = renames_.deadline();
   for (const Unit* unit : live_) {
     const auto due = unit->deadline();
     if (due && (!first || *due < *first)) first = due;

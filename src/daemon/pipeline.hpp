@@ -17,9 +17,9 @@
 #include "fs/fs.hpp"
 #include "inotifier/processor.hpp"
 #include "journal/journal.hpp"
-#include "source/move_pairing.hpp"
 #include "source/poller.hpp"
 #include "source/remote_watch.hpp"
+#include "source/renames.hpp"
 
 namespace inotifier {
 
@@ -89,7 +89,6 @@ class Pipeline {
  private:
   class Unit;
   Unit& add_unit(const WatchConfig& config);
-  void settle(const MovePairing::Outcome& outcome);
   void persist(bool idle);
   void list_live();
 
@@ -97,9 +96,9 @@ class Pipeline {
   Journal& journal_;
   Journal::Publish publish_;
   std::vector<ProcessorFactory> factories_;
+  Renames renames_;
   std::vector<std::unique_ptr<Unit>> units_;  ///< by number; null: removed
   std::vector<Unit*> live_;
-  MovePairing pairing_;
   std::vector<WatchReport> reports_;     ///< of this turn
   std::vector<Journal::Tables> tables_;  ///< of live_
   bool scans_held_ = false;

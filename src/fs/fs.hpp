@@ -54,10 +54,8 @@ class Fs {
 
   virtual int stat(int handle, const std::string& relative, Stat& out) = 0;
   virtual std::unique_ptr<Listing> list(int handle, int& error) = 0;
-  /// `expect_regular`: a listing just said so; saves the first look. Gives kUnknown with errno in
-  /// `error` where leases do not work.
-  virtual Files::Writer writer(int handle, const std::string& relative, bool expect_regular,
-                               Stat& out, int& error) = 0;
+  /// Gives kUnknown with errno in `error` where leases do not work.
+  virtual Files::Writer writer(int handle, const std::string& relative, Stat& out, int& error) = 0;
   virtual FsTraits traits(int handle) = 0;
   /// The coarse clock that stamps files, wall time.
   virtual Nanos stamp_clock() = 0;

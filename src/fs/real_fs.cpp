@@ -259,8 +259,7 @@ std::unique_ptr<Listing> RealFs::list(int handle, int& error) {
   return std::make_unique<RealListing>(std::move(fd));
 }
 
-Files::Writer RealFs::writer(int handle, const std::string& relative, bool expect_regular,
-                             Stat& out, int& error) {
+Files::Writer RealFs::writer(int handle, const std::string& relative, Stat& out, int& error) {
   using Writer = Files::Writer;
   error = 0;
   const Place place(handle, relative);
@@ -268,12 +267,10 @@ Files::Writer RealFs::writer(int handle, const std::string& relative, bool expec
     if (place.error() == ELOOP) return Writer::kNotRegular;
     return is_absence(place.error()) ? Writer::kGone : Writer::kChanged;
   }
-  if (!expect_regular) {
-    // Opening a FIFO or a device can have effects of its own: look before.
-    const int failed = stat_at(place.handle(), place.path(), 0, out);
-    if (failed != 0) return is_absence(-failed) ? Writer::kGone : Writer::kChanged;
-    if (!S_ISREG(out.mode)) return Writer::kNotRegular;
-  }
+  // Opening a FIFO or a device can have effects of its own: look before.
+  const int looked = stat_at(place.handle(), place.path(), 0, out);
+  if (looked != 0) return is_absence(-looked) ? Writer::kGone : Writer::kChanged;
+  if (!S_ISREG(out.mode)) return Writer::kNotRegular;
   const UniqueFd fd(
       open_beneath(place.handle(), place.path(), O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC));
   if (!fd) {

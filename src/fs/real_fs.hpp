@@ -17,8 +17,7 @@ class RealFs final : public Fs {
   void close(int handle) override;
   int stat(int handle, const std::string& relative, Stat& out) override;
   std::unique_ptr<Listing> list(int handle, int& error) override;
-  Files::Writer writer(int handle, const std::string& relative, bool expect_regular, Stat& out,
-                       int& error) override;
+  Files::Writer writer(int handle, const std::string& relative, Stat& out, int& error) override;
   FsTraits traits(int handle) override;
   Nanos stamp_clock() override;
   Nanos wall_clock() override;

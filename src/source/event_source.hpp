@@ -21,9 +21,6 @@ class EventSource : public Files {
     virtual void on_raw(const RawEvent& event) = 0;
     /// Every record as it came, before anything else is made of it.
     virtual void on_record(const Record& record, std::string_view path) = 0;
-    /// Half a rename; the answer is a call of moved(), arrived() or left(), perhaps at once.
-    virtual void on_half(bool is_from, std::uint32_t cookie, DirId dir, std::string_view name,
-                         std::string_view path, bool is_directory) = 0;
     /// watch.ready, watch.lost, ...: `type` without the "watch.".
     virtual void on_status(std::string_view type, Value::Map data) = 0;
     /// A scan of the whole watch came to its end (the first one too).

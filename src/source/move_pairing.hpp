@@ -1,6 +1,6 @@
 // Joins the two halves of a rename by their cookie. One for all watches: cookies are global, the
 // queues are not, so either half may come first, and watches that overlap see halves of their own.
-// Pure; owned by the pipeline, pipeline thread.
+// Pure; part of Renames, pipeline thread.
 #pragma once
 
 #include <cstdint>
@@ -15,7 +15,7 @@
 namespace inotifier {
 
 struct MoveHalf {
-  std::size_t watch = 0;  ///< the pipeline's number of the watch
+  std::size_t watch = 0;  ///< see Renames::add()
   DirId dir = kNoDir;
   std::string name;
   std::string path;  ///< relative to the watch's root, when the half was seen

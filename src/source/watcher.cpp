@@ -17,14 +17,17 @@ constexpr Nanos kRootCheck = kSecond;
 
 }  // namespace
 
-Watcher::Watcher(Options options, Fs& fs, Notifier* notifier, Sink& sink)
+Watcher::Watcher(Options options, Fs& fs, Notifier* notifier, Renames& renames, Sink& sink)
     : EventSource(sink),
       options_(std::move(options)),
       fs_(fs),
       notifier_(notifier),
+      renames_(renames),
+      number_(renames.add(*this)),
       root_(options_.root, fs) {}
 
 Watcher::~Watcher() {
+  renames_.remove(number_);
   close(scan_lister_);
   close(fresh_lister_);
   close_directory();
@@ -73,16 +76,9 @@ void Watcher::on_record(const Record& record, std::uint64_t position) {
     }
     return;
   }
-  const std::string* directory = dir_path(dir);
-  scratch_.clear();
-  if (directory != nullptr) {
-    scratch_ = *directory;
-    if (!record.name.empty()) {
-      if (!scratch_.empty()) scratch_ += '/';
-      scratch_ += record.name;
-    }
-  }
-  sink_.on_record(record, scratch_);
+  std::string path;  // empty while a directory above is on its way elsewhere
+  this->path(dir, record.name, path);
+  sink_.on_record(record, path);
   if ((record.mask & IN_UNMOUNT) != 0) {
     // The directory is still in the tree, only its volume is not: what is known of it is kept.
     table_.retire(record.wd);
@@ -101,27 +97,34 @@ void Watcher::on_record(const Record& record, std::uint64_t position) {
     return;
   }
   if ((record.mask & IN_ISDIR) != 0) {
-    if (options_.recursive) on_directory_record(record, dir);
+    if (options_.recursive) on_directory_record(record, dir, path);
     return;
   }
   if ((record.mask & (IN_MOVED_FROM | IN_MOVED_TO)) != 0) {
-    sink_.on_half((record.mask & IN_MOVED_FROM) != 0, record.cookie, dir, record.name, scratch_,
-                  false);
-    return;
+    return on_half(record, dir, path);
   }
   RawEvent event;
   event.mask = record.mask;
   event.dir = dir;
   event.name = record.name;
-  event.path = scratch_;
+  event.path = path;
   event.position = position;
   sink_.on_raw(event);
 }
 
-void Watcher::on_directory_record(const Record& record, DirId dir) {
+void Watcher::on_half(const Record& record, DirId dir, const std::string& path) {
+  const bool is_directory = (record.mask & IN_ISDIR) != 0;
+  MoveHalf half{number_, dir, std::string(record.name), path, is_directory};
+  if ((record.mask & IN_MOVED_FROM) != 0) {
+    renames_.on_from(record.cookie, std::move(half), now_.mono);
+  } else {
+    renames_.on_to(record.cookie, std::move(half), now_.mono);
+  }
+}
+
+void Watcher::on_directory_record(const Record& record, DirId dir, const std::string& path) {
   const DirId child = table_.child(dir, record.name);
   if ((record.mask & IN_MOVED_FROM) != 0) {
-    const std::string path = scratch_;
     // Where directories were exchanged, or the name is in use again, this record is about another
     // one than the one we have there by now.
     Stat there;
@@ -130,23 +133,21 @@ void Watcher::on_directory_record(const Record& record, DirId dir) {
           there.dev == table_.at(child).dev)) {
       detach(child);
     }
-    sink_.on_half(true, record.cookie, dir, record.name, path, true);
+    on_half(record, dir, path);
   } else if ((record.mask & IN_MOVED_TO) != 0) {
-    const std::string path = scratch_;
-    sink_.on_half(false, record.cookie, dir, record.name, path, true);
+    on_half(record, dir, path);
   } else if ((record.mask & (IN_CREATE | IN_ATTRIB)) != 0) {
     // ATTRIB: it may have become readable.
     Stat found;
-    if (child != kNoDir && table_.at(child).wd >= 0 &&
-        fs_.stat(root_.open(), scratch_, found) == 0 && found.inode == table_.at(child).inode &&
-        found.dev == table_.at(child).dev) {
+    if (child != kNoDir && table_.at(child).wd >= 0 && fs_.stat(root_.open(), path, found) == 0 &&
+        found.inode == table_.at(child).inode && found.dev == table_.at(child).dev) {
       return;  // taken in already, by the listing of its parent
     }
     if (child == kNoDir && (record.mask & IN_ATTRIB) != 0) return;
     take_in(dir, record.name, Origin::kNewDirectory, {});
   } else if ((record.mask & IN_DELETE) != 0 && child != kNoDir) {
     Stat found;
-    const int error = fs_.stat(root_.open(), scratch_, found);
+    const int error = fs_.stat(root_.open(), path, found);
     if (is_absence(-error)) {
       if (open_directory(dir) >= 0) drop(child);
     } else if (error == 0 && found.inode != table_.at(child).inode) {
@@ -170,70 +171,64 @@ void Watcher::on_lost_wd(DirId dir) {
   take_in(table_.at(dir).parent, table_.at(dir).name, Origin::kNewDirectory, {});
 }
 
-void Watcher::moved(DirId from_dir, std::string_view from_name, std::string_view from_path,
-                    DirId to_dir, std::string_view to_name, bool is_directory) {
-  if (!is_directory) {
-    std::string path;
+void Watcher::on_moved(const MoveHalf& from, const MoveHalf& to) {
+  if (!to.is_directory) {
     RawEvent event;
     event.kind = RawEvent::Kind::kMoved;
-    event.from_dir = from_dir;
-    event.from_name = from_name;
-    event.from_path = from_path;
-    event.dir = to_dir;
-    event.name = to_name;
-    if (this->path(to_dir, to_name, path)) event.path = path;
-    sink_.on_raw(event);
-    return;
+    event.from_dir = from.dir;
+    event.from_name = from.name;
+    event.from_path = from.path;
+    return send(event, to);
   }
   const auto limbo = std::find_if(limbo_.rbegin(), limbo_.rend(), [&](const Limbo& at) {
-    return at.from_dir == from_dir && at.name == from_name && is_valid(at.self) &&
+    return at.from_dir == from.dir && at.name == from.name && is_valid(at.self) &&
            table_.at(at.self.dir).detached;
   });
   if (limbo != limbo_.rend()) {
     const DirId dir = limbo->self.dir;
     limbo_.erase(std::next(limbo).base());
-    const DirId there = table_.child(to_dir, to_name);
+    const DirId there = table_.child(to.dir, to.name);
     if (there != kNoDir && there != dir) detach(there);  // an empty one was replaced
-    if (!table_.at(to_dir).alive || table_.is_below(to_dir, dir)) {
+    if (!table_.at(to.dir).alive || table_.is_below(to.dir, dir)) {
       drop(dir);
     } else {
-      table_.attach(dir, to_dir, to_name);
+      table_.attach(dir, to.dir, to.name);
       was_at_.erase(dir);
       table_changed();
     }
   }
-  if (table_.at(to_dir).alive) take_in(to_dir, to_name, Origin::kNewDirectory, from_path);
+  if (table_.at(to.dir).alive) take_in(to.dir, to.name, Origin::kNewDirectory, from.path);
 }
 
-void Watcher::arrived(DirId dir, std::string_view name, std::string_view from_path,
-                      bool is_directory) {
-  if (is_directory) {
-    if (table_.at(dir).alive) take_in(dir, name, Origin::kNewDirectory, from_path);
+void Watcher::on_arrived(const MoveHalf& to, std::string_view from_path) {
+  if (to.is_directory) {
+    if (table_.at(to.dir).alive) take_in(to.dir, to.name, Origin::kNewDirectory, from_path);
     return;
   }
-  std::string path;
   RawEvent event;
   event.kind = RawEvent::Kind::kArrived;
-  event.dir = dir;
-  event.name = name;
   event.from_path = from_path;
-  if (this->path(dir, name, path)) event.path = path;
-  sink_.on_raw(event);
+  send(event, to);
 }
 
-void Watcher::left(DirId dir, std::string_view name, bool is_directory) {
-  if (is_directory) {
+void Watcher::on_left(const MoveHalf& from) {
+  if (from.is_directory) {
     for (Limbo& limbo : limbo_) {
-      if (limbo.from_dir == dir && limbo.name == name) limbo.until = now_.mono;
+      if (limbo.from_dir == from.dir && limbo.name == from.name) limbo.until = now_.mono;
     }
     return;
   }
-  std::string path;
   RawEvent event;
   event.kind = RawEvent::Kind::kLeft;
-  event.dir = dir;
-  event.name = name;
-  if (this->path(dir, name, path)) event.path = path;
+  send(event, from);
+}
+
+/// `event` of the file that a half names, under the path that leads to it now.
+void Watcher::send(RawEvent event, const MoveHalf& at) {
+  std::string path;
+  event.dir = at.dir;
+  event.name = at.name;
+  if (this->path(at.dir, at.name, path)) event.path = path;
   sink_.on_raw(event);
 }
 
@@ -395,7 +390,7 @@ Files::Writer Watcher::writer(DirId dir, std::string_view name, Stat& out) {
   const int handle = open_directory(dir);
   if (handle < 0) return Writer::kChanged;
   int error = 0;
-  const Writer result = fs_.writer(handle, std::string(name), just_listed_, out, error);
+  const Writer result = fs_.writer(handle, std::string(name), out, error);
   if (result == Writer::kUnknown) {
     std::string relative;
     path(dir, name, relative);

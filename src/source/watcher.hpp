@@ -20,12 +20,13 @@
 #include "inotifier/processor.hpp"
 #include "source/decode.hpp"
 #include "source/event_source.hpp"
+#include "source/renames.hpp"
 #include "source/root.hpp"
 #include "state/watch_table.hpp"
 
 namespace inotifier {
 
-class Watcher final : public EventSource {
+class Watcher final : public EventSource, private Renames::Watch {
  public:
   struct Options {
     std::string root;  ///< absolute
@@ -39,7 +40,7 @@ class Watcher final : public EventSource {
   };
 
   /// `notifier` may be null: then the watch is polled.
-  Watcher(Options options, Fs& fs, Notifier* notifier, Sink& sink);
+  Watcher(Options options, Fs& fs, Notifier* notifier, Renames& renames, Sink& sink);
   ~Watcher() override;
   Watcher(const Watcher&) = delete;
   Watcher& operator=(const Watcher&) = delete;
@@ -59,12 +60,6 @@ class Watcher final : public EventSource {
   void set_options(Options options);
   void end_turn(bool announced) override;
   void rescan(std::string_view reason, Origin origin, bool absence_counts = true) override;
-
-  /// Outcomes of the pairing.
-  void moved(DirId from_dir, std::string_view from_name, std::string_view from_path, DirId to_dir,
-             std::string_view to_name, bool is_directory);
-  void arrived(DirId dir, std::string_view name, std::string_view from_path, bool is_directory);
-  void left(DirId dir, std::string_view name, bool is_directory);
 
   std::optional<Nanos> deadline() const override;
 
@@ -141,8 +136,16 @@ class Watcher final : public EventSource {
     Nanos until = 0;
   };
 
+  // Renames::Watch
+  const std::string& root_path() const override { return root_.path(); }
+  void on_moved(const MoveHalf& from, const MoveHalf& to) override;
+  void on_arrived(const MoveHalf& to, std::string_view from_path) override;
+  void on_left(const MoveHalf& from) override;
+
   void on_record(const Record& record, std::uint64_t position);
-  void on_directory_record(const Record& record, DirId dir);
+  void on_directory_record(const Record& record, DirId dir, const std::string& path);
+  void on_half(const Record& record, DirId dir, const std::string& path);
+  void send(RawEvent event, const MoveHalf& at);
   void on_lost_wd(DirId dir);
 
   Ref ref(DirId dir) const { return {dir, table_.at(dir).generation}; }
@@ -189,6 +192,8 @@ class Watcher final : public EventSource {
   Options options_;
   Fs& fs_;
   Notifier* notifier_;
+  Renames& renames_;
+  std::size_t number_;  ///< of the watch, in renames_
   Root root_;
   Now now_;
   std::uint32_t turn_ = 0;
@@ -221,8 +226,6 @@ class Watcher final : public EventSource {
   std::string cached_path_;
   DirId opened_dir_ = kNoDir;
   int opened_ = -1;  ///< see open_directory()
-  std::string scratch_;
-  bool just_listed_ = false;  ///< the file spoken of came out of a listing, as a regular one
 };
 
 }  // namespace inotifier

@@ -147,9 +147,7 @@ bool Watcher::on_entry(Lister& lister, const Entry& entry, bool scanning) {
         from = join(lister.task.from, entry.name);
         event.from_path = from;
       }
-      just_listed_ = true;
       sink_.on_raw(event);
-      just_listed_ = false;
     }
   } else if (kind == Entry::Kind::kDirectory && lister.task.subdirectories && options_.recursive &&
              options_.enters(lister.path)) {

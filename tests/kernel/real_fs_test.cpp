@@ -60,7 +60,7 @@ std::vector<std::string> look(Fs& fs, Disk& disk, const std::string& root_path) 
   }
   const auto writer = [&](const char* path) {
     int error = 0;
-    const auto result = fs.writer(root, path, false, stat, error);
+    const auto result = fs.writer(root, path, stat, error);
     said.push_back(std::string("writer ") + path + " " +
                    kWriters[static_cast<std::size_t>(result)]);
   };
@@ -168,9 +168,9 @@ TEST_CASE("real fs: a tree deeper than PATH_MAX") {
   CHECK(fs.stat(root, path + "/f", stat) == 0);
   CHECK(fs.stat(root, path + "/none", stat) == -ENOENT);
   int error = 0;
-  CHECK(fs.writer(root, path + "/f", false, stat, error) == Files::Writer::kOpen);
+  CHECK(fs.writer(root, path + "/f", stat, error) == Files::Writer::kOpen);
   ::close(file);
-  CHECK(fs.writer(root, path + "/f", false, stat, error) == Files::Writer::kNone);
+  CHECK(fs.writer(root, path + "/f", stat, error) == Files::Writer::kNone);
   if (deepest > 0) fs.close(deepest);
   fs.close(root);
   // What removes the sandbox goes by path.
@@ -194,7 +194,7 @@ TEST_CASE("real fs: a lease leaves nothing behind") {
   Stat stat;
   int error = 0;
   for (int i = 0; i < 1'000; ++i) {
-    REQUIRE(fs.writer(root, "f", i % 2 == 0, stat, error) == Files::Writer::kNone);
+    REQUIRE(fs.writer(root, "f", stat, error) == Files::Writer::kNone);
     // A writer that does not wait is let in at once.
     const UniqueFd fd(::open((sandbox.path() + "/f").c_str(), O_WRONLY | O_NONBLOCK | O_CLOEXEC));
     REQUIRE(fd.get() == before);

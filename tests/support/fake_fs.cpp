@@ -299,8 +299,7 @@ std::unique_ptr<Listing> FakeFs::list(int handle, int& error) {
   return nullptr;
 }
 
-Files::Writer FakeFs::writer(int handle, const std::string& relative, bool /*expect_regular*/,
-                             Stat& out, int& error) {
+Files::Writer FakeFs::writer(int handle, const std::string& relative, Stat& out, int& error) {
   error = 0;
   const auto from = handles_.find(handle);
   int walk_error = from == handles_.end() ? -EBADF : 0;

@@ -95,8 +95,7 @@ class FakeFs final : public Fs, public Disk {
   void close(int handle) override;
   int stat(int handle, const std::string& relative, Stat& out) override;
   std::unique_ptr<Listing> list(int handle, int& error) override;
-  Files::Writer writer(int handle, const std::string& relative, bool expect_regular, Stat& out,
-                       int& error) override;
+  Files::Writer writer(int handle, const std::string& relative, Stat& out, int& error) override;
   FsTraits traits(int handle) override;
   Nanos wall_clock() override { return now_.wall; }
   Nanos stamp_clock() override { return now_.wall - now_.wall % options_.tick; }

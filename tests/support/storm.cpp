@@ -209,7 +209,7 @@ class Storm {
       // The disk stands still while the pipeline works.
       Stat stat;
       int error = 0;
-      const Files::Writer writer = world_.fs().writer(root_, path, false, stat, error);
+      const Files::Writer writer = world_.fs().writer(root_, path, stat, error);
       if (writer == Files::Writer::kOpen &&
           std::to_string(stat.inode) == value_of(event, "inode")) {
         problem_ = "told while it is written: " + last_text_;

@@ -324,25 +324,25 @@ TEST_CASE("fake fs: a writer is seen as long as it has the file, windows include
   OpenMode mode;
   mode.create = true;
   const int handle = fs.open_file("/w/f", mode);
-  CHECK(fs.writer(root, "f", false, stat, error) == Files::Writer::kNone);
+  CHECK(fs.writer(root, "f", stat, error) == Files::Writer::kNone);
   fs.set_time({1'000, kTick});
-  CHECK(fs.writer(root, "f", false, stat, error) == Files::Writer::kOpen);
+  CHECK(fs.writer(root, "f", stat, error) == Files::Writer::kOpen);
   CHECK(fs.put(handle, 10) == 0);
   CHECK(fs.map(handle) == 0);
   CHECK(fs.close_file(handle) == 0);
   fs.set_time({10'000, kTick});
-  CHECK(fs.writer(root, "f", false, stat, error) == Files::Writer::kOpen);
+  CHECK(fs.writer(root, "f", stat, error) == Files::Writer::kOpen);
   CHECK(fs.unmap(handle) == 0);
-  CHECK(fs.writer(root, "f", false, stat, error) == Files::Writer::kOpen);
+  CHECK(fs.writer(root, "f", stat, error) == Files::Writer::kOpen);
   fs.set_time({11'000, kTick});
-  CHECK(fs.writer(root, "f", false, stat, error) == Files::Writer::kNone);
+  CHECK(fs.writer(root, "f", stat, error) == Files::Writer::kNone);
   CHECK(stat.size == 10);
   fs.set_leases(false);
-  CHECK(fs.writer(root, "f", false, stat, error) == Files::Writer::kUnknown);
+  CHECK(fs.writer(root, "f", stat, error) == Files::Writer::kUnknown);
   CHECK(error == EINVAL);
-  CHECK(fs.writer(root, "g", false, stat, error) == Files::Writer::kGone);
+  CHECK(fs.writer(root, "g", stat, error) == Files::Writer::kGone);
   CHECK(fs.make_fifo("/w/p") == 0);
-  CHECK(fs.writer(root, "p", false, stat, error) == Files::Writer::kNotRegular);
+  CHECK(fs.writer(root, "p", stat, error) == Files::Writer::kNotRegular);
 }
 
 TEST_CASE("fake fs: a freed inode number goes to the next file, unless somebody holds it") {
