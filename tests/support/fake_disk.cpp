@@ -1,5 +1,5 @@
 // FakeFs as its writers see it. The order of the records is that of Linux 6.18, see
-// tests/unit/fake_fs_test.cpp, which compares the two.
+// tests/unit/support/fake_fs_test.cpp, which compares the two.
 #include <sys/inotify.h>
 
 #include <cerrno>

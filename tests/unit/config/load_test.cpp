@@ -1,3 +1,5 @@
+#include "config/load.hpp"
+
 #include <doctest/doctest.h>
 #include <unistd.h>
 
@@ -9,7 +11,6 @@
 #include <sstream>
 
 #include "config/keys.hpp"
-#include "config/load.hpp"
 #include "inotifier/time.hpp"
 
 using inotifier::Config;

@@ -1,3 +1,5 @@
+#include "cli/findings.hpp"
+
 #include <doctest/doctest.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -10,7 +12,6 @@
 #include <string>
 
 #include "base/curve_keys.hpp"
-#include "cli/findings.hpp"
 #include "fs/real_fs.hpp"
 
 using inotifier::Config;
