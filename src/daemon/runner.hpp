@@ -3,15 +3,14 @@
 // `watch`, which differ in what they do with an event.
 #pragma once
 
-#include <poll.h>
-
-#include <memory>
 #include <optional>
 #include <string_view>
 #include <vector>
 
 #include "config/config.hpp"
 #include "daemon/pipeline.hpp"
+#include "daemon/signals.hpp"
+#include "daemon/watch_set.hpp"
 #include "fs/real_fs.hpp"
 #include "journal/journal.hpp"
 #include "source/inotify_source.hpp"
@@ -50,19 +49,13 @@ class Runner {
   const Pipeline& pipeline() const { return pipeline_; }
 
  private:
-  struct Running {
-    WatchConfig config;
-    std::size_t number = 0;  ///< of the pipeline
-    bool polled_remotely = false;
-  };
-  void add(const WatchConfig& watch);
-  void add_poller(const WatchConfig& watch);
-  void remove(const Running& running);
-  void reload(const std::vector<WatchConfig>& watches);
   void on_signals();
+  void reload();
+  /// Until something comes or is due.
+  void wait(bool more, std::optional<Nanos> due);
 
   // In the order of the start.
-  UniqueFd signals_;
+  DaemonSignals signals_;
   RealFs fs_;
   Owner& owner_;
   Journal journal_;
@@ -70,9 +63,7 @@ class Runner {
   Mailbox mailbox_;
   InotifySource source_;
   PollBox poll_box_;
-  std::vector<std::unique_ptr<Poller>> pollers_;
-  std::vector<Running> running_;
-  std::size_t watches_ = 0;  ///< ever added
+  WatchSet watches_;
   bool stopped_ = false;
   bool reload_asked_ = false;
   Nanos stop_by_ = 0;  ///< monotonic; 0 = nobody asked

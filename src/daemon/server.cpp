@@ -8,10 +8,9 @@
 
 #include "base/clock.hpp"
 #include "base/log.hpp"
-#include "config/load.hpp"
-#include "daemon/own_files.hpp"
+#include "daemon/live_config.hpp"
 #include "daemon/runner.hpp"
-#include "endpoint/connection_limit.hpp"
+#include "daemon/status.hpp"
 #include "endpoint/security.hpp"
 #include "serve/fetch_service.hpp"
 #include "serve/fetch_socket.hpp"
@@ -23,17 +22,6 @@ namespace {
 
 // How soon replies to a peer that is slow to read are tried again.
 constexpr Nanos kRestInterval = 50 * kMillisecond;
-
-void exclude_own_files(Config& config) {
-  constexpr std::string_view kIpc = "ipc://";
-  std::vector<std::string> own = files_of_journal(config.journal.path);
-  for (const auto* endpoints : {&config.publish.endpoints, &config.fetch.endpoints}) {
-    for (const std::string& endpoint : *endpoints) {
-      if (endpoint.starts_with(kIpc)) own.push_back(endpoint.substr(kIpc.size()) + ".lock");
-    }
-  }
-  exclude_files(config.watches, own);
-}
 
 JournalOptions journal_options(const Config& config) {
   JournalOptions options;
@@ -55,21 +43,14 @@ void raise_file_limit() {
   setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-Config load(const LoadOptions& options) {
-  Config config = load_config(options, process_environment());
-  exclude_own_files(config);
-  return config;
-}
-
 class PublishingOwner final : public Runner::Owner {
  public:
-  PublishingOwner(LoadOptions options, const Config& config)
-      : options_(std::move(options)),
-        config_(config),
-        security_(context_, config.security),
-        publisher_(context_, config.publish.endpoints, config.publish.high_water_mark, &security_),
-        fetch_(context_, config.fetch.endpoints, &security_),
-        heartbeat_(config.publish.heartbeat) {}
+  explicit PublishingOwner(LiveConfig& config)
+      : config_(config),
+        security_(context_, config.get().security),
+        publisher_(context_, config.get().publish.endpoints, config.get().publish.high_water_mark,
+                   &security_),
+        fetch_(context_, config.get().fetch.endpoints, &security_) {}
 
   /// After runner.run(): the journal is closed before us.
   void detach() { service_.reset(); }
@@ -79,7 +60,9 @@ class PublishingOwner final : public Runner::Owner {
     service_.emplace(
         runner.journal(), INOTIFIER_VERSION, read_clocks(),
         [this](const FetchService::Peer& peer, std::string_view body) { fetch_.send(peer, body); });
-    service_->fill_status_with([this](Value::Map& status) { fill(status); });
+    service_->fill_status_with([&runner](Value::Map& status) {
+      fill_status(status, runner.pipeline().status(), runner.journal().blocked());
+    });
   }
 
   void publish(std::string_view topic, std::string_view body) override {
@@ -88,7 +71,7 @@ class PublishingOwner final : public Runner::Owner {
 
   std::optional<Nanos> after_turn(const Now& now) override {
     if (now.mono >= next_heartbeat_) {
-      next_heartbeat_ = now.mono + heartbeat_;
+      next_heartbeat_ = now.mono + config_.get().publish.heartbeat;
       const Journal& journal = runner_->journal();
       publisher_.publish(kHeartbeatTopic, encode_heartbeat(journal.stream(), INOTIFIER_VERSION,
                                                            now.wall, journal.last()));
@@ -99,25 +82,7 @@ class PublishingOwner final : public Runner::Owner {
 
   int wake_fd() const override { return fetch_.fd(); }
 
-  std::optional<std::vector<WatchConfig>> on_hangup() override {
-    try {
-      Config config = load(options_);
-      if (config.log != config_.log) {
-        log::set_up(config.log.level, config.log.format == Config::Log::Format::kJson);
-      }
-      if (config.publish != config_.publish || config.fetch != config_.fetch ||
-          config.journal != config_.journal || config.security != config_.security ||
-          config.daemon_name != config_.daemon_name) {
-        log::warning("SIGHUP: only watches and [log] are changed now; the rest wants a restart");
-      }
-      config_.log = config.log;
-      log::info("SIGHUP: the configuration was read again");
-      return std::move(config.watches);
-    } catch (const std::exception& error) {
-      log::error("SIGHUP: everything stays as it is: {}", error.what());
-      return std::nullopt;
-    }
-  }
+  std::optional<std::vector<WatchConfig>> on_hangup() override { return config_.reload(); }
 
   const std::vector<std::string>& endpoints() const { return publisher_.endpoints(); }
 
@@ -140,32 +105,7 @@ class PublishingOwner final : public Runner::Owner {
     return wanted;
   }
 
-  /// What `status` says of the watches.
-  void fill(Value::Map& status) const {
-    Value::Array watches;
-    bool ready = !runner_->journal().blocked();
-    for (const Pipeline::WatchStatus& watch : runner_->pipeline().status()) {
-      ready = ready && watch.ready && !watch.lost;
-      watches.emplace_back(
-          Value::Map{{"name", watch.name},
-                     {"path", watch.path},
-                     {"processor", watch.processor},
-                     {"ready", watch.ready},
-                     {"lost", watch.lost},
-                     {"degraded", Value::Array(watch.degraded.begin(), watch.degraded.end())},
-                     {"directories", static_cast<std::int64_t>(watch.directories)},
-                     {"files", static_cast<std::int64_t>(watch.files)},
-                     {"in_progress", static_cast<std::int64_t>(watch.in_progress)}});
-    }
-    for (auto& [key, value] : status) {
-      if (key == "ready") value = ready;
-      if (key == "watches") std::swap(std::get<Value::Array>(value.v), watches);
-    }
-    status.emplace_back("refused_connections", static_cast<std::int64_t>(refused_connections()));
-  }
-
-  LoadOptions options_;  ///< read again on SIGHUP
-  Config config_;
+  LiveConfig& config_;
   zmq::context_t context_{1};
   Security security_;
   Publisher publisher_;
@@ -173,7 +113,6 @@ class PublishingOwner final : public Runner::Owner {
   FetchSocket::Request request_;  ///< kept for its capacity
   std::optional<FetchService> service_;
   Runner* runner_ = nullptr;
-  Nanos heartbeat_;
   Nanos next_heartbeat_ = 0;
 };
 
@@ -181,9 +120,9 @@ class PublishingOwner final : public Runner::Owner {
 
 void run_server(const LoadOptions& options) {
   raise_file_limit();
-  const Config config = load(options);
-  log::set_up(config.log.level, config.log.format == Config::Log::Format::kJson);
-  PublishingOwner owner(options, config);
+  LiveConfig live(options);
+  const Config& config = live.get();
+  PublishingOwner owner(live);
   Runner runner(config, journal_options(config), owner);
   owner.attach(runner);
   for (const std::string& endpoint : owner.endpoints()) log::info("publishing on {}", endpoint);

@@ -1,0 +1,60 @@
+#include "daemon/live_config.hpp"
+
+#include <exception>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "base/log.hpp"
+#include "daemon/own_files.hpp"
+
+namespace inotifier {
+namespace {
+
+void exclude_own_files(Config& config) {
+  constexpr std::string_view kIpc = "ipc://";
+  std::vector<std::string> own = files_of_journal(config.journal.path);
+  for (const auto* endpoints : {&config.publish.endpoints, &config.fetch.endpoints}) {
+    for (const std::string& endpoint : *endpoints) {
+      if (endpoint.starts_with(kIpc)) own.push_back(endpoint.substr(kIpc.size()) + ".lock");
+    }
+  }
+  exclude_files(config.watches, own);
+}
+
+Config load(const LoadOptions& options) {
+  Config config = load_config(options, process_environment());
+  exclude_own_files(config);
+  return config;
+}
+
+void set_up_log(const Config::Log& log) {
+  log::set_up(log.level, log.format == Config::Log::Format::kJson);
+}
+
+}  // namespace
+
+LiveConfig::LiveConfig(LoadOptions options)
+    : options_(std::move(options)), config_(load(options_)) {
+  set_up_log(config_.log);
+}
+
+std::optional<std::vector<WatchConfig>> LiveConfig::reload() {
+  try {
+    Config config = load(options_);
+    if (config.log != config_.log) set_up_log(config.log);
+    if (config.publish != config_.publish || config.fetch != config_.fetch ||
+        config.journal != config_.journal || config.security != config_.security ||
+        config.daemon_name != config_.daemon_name) {
+      log::warning("SIGHUP: only watches and [log] are changed now; the rest wants a restart");
+    }
+    config_.log = config.log;
+    log::info("SIGHUP: the configuration was read again");
+    return std::move(config.watches);
+  } catch (const std::exception& error) {
+    log::error("SIGHUP: everything stays as it is: {}", error.what());
+    return std::nullopt;
+  }
+}
+
+}  // namespace inotifier

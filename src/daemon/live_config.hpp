@@ -1,0 +1,28 @@
+// The configuration as it is to be run: read at the start, and again at SIGHUP. Owned by the
+// server; pipeline thread.
+#pragma once
+
+#include <optional>
+#include <vector>
+
+#include "config/load.hpp"
+
+namespace inotifier {
+
+class LiveConfig {
+ public:
+  /// Reads it and sets up the log. Throws UsageError.
+  explicit LiveConfig(LoadOptions options);
+
+  /// As read at the start, but for [log].
+  const Config& get() const { return config_; }
+  /// Reads it again, and sets up the log if that has changed. The watches there shall be from now
+  /// on; nothing if it is in error: then it goes on as before.
+  std::optional<std::vector<WatchConfig>> reload();
+
+ private:
+  LoadOptions options_;
+  Config config_;
+};
+
+}  // namespace inotifier

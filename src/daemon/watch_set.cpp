@@ -1,0 +1,90 @@
+#include "daemon/watch_set.hpp"
+
+#include <algorithm>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "base/error.hpp"
+#include "base/log.hpp"
+#include "fs/real_fs.hpp"
+
+namespace inotifier {
+
+void WatchSet::add(const WatchConfig& watch) {
+  const std::size_t number = count_++;
+  mailbox_.add_watch();
+  const bool remote = watch.backend != WatchConfig::Backend::kInotify && is_remote(watch.path);
+  running_.push_back({watch, number, remote});
+  if (remote) return add_poller(watch);
+  int error = 0;
+  Notifier* notifier = nullptr;
+  std::string_view reason;
+  std::string detail;
+  if (watch.backend != WatchConfig::Backend::kPoll) {
+    notifier = source_.add_instance(number, error);
+    if (notifier == nullptr) {
+      reason = "instance_limit";
+      detail = describe("inotify_init1", watch.path, error) +
+               ": raise fs.inotify.max_user_instances (sysctl "
+               "fs.inotify.max_user_instances=1024), or the limit of open files. Until then "
+               "this watch is polled";
+    }
+  }
+  pipeline_.add_watch(watch, notifier, reason, detail);
+}
+
+void WatchSet::add_poller(const WatchConfig& watch) {
+  Poller& poller = *pollers_.emplace_back(std::make_unique<Poller>(poll_box_));
+  const std::size_t number = pipeline_.add_remote_watch(
+      watch,
+      {[&poller](std::vector<std::string> paths) { poller.ask(std::move(paths)); },
+       [&poller] { poller.hurry(); }},
+      "a network or FUSE file system: writes of other machines give no events and leases do not "
+      "tell; it is polled, and a file is finished when it was quiet");
+  Poller::Options options;
+  options.watch = number;
+  options.root = watch.path;
+  options.recursive = watch.recursive;
+  options.interval = watch.poll_interval;
+  options.enters = pipeline_.enters(number);
+  poller.start(std::move(options));
+}
+
+void WatchSet::remove(const Running& running) {
+  pipeline_.remove_watch(running.number);
+  source_.remove_instance(running.number);
+  std::erase_if(pollers_, [&](const auto& one) { return one->watch() == running.number; });
+}
+
+void WatchSet::change_to(const std::vector<WatchConfig>& watches) {
+  std::vector<Running> before = std::exchange(running_, {});
+  std::vector<const WatchConfig*> fresh;
+  for (const WatchConfig& watch : watches) {
+    const auto known = std::find_if(before.begin(), before.end(), [&](const Running& running) {
+      const WatchConfig& old = running.config;
+      return old.name == watch.name && old.path == watch.path && old.backend == watch.backend &&
+             old.recursive == watch.recursive && (!running.polled_remotely || old == watch);
+    });
+    if (known == before.end()) {
+      fresh.push_back(&watch);
+      continue;
+    }
+    if (known->config != watch) {
+      log::info("watch {}: other options", watch.name);
+      pipeline_.change_watch(known->number, watch);
+    }
+    running_.push_back({watch, known->number, known->polled_remotely});
+    before.erase(known);
+  }
+  for (const Running& gone : before) {
+    log::info("watch {}: removed", gone.config.name);
+    remove(gone);
+  }
+  for (const WatchConfig* watch : fresh) {
+    log::info("watch {}: {} ({})", watch->name, watch->path, watch->processor);
+    add(*watch);
+  }
+}
+
+}  // namespace inotifier
