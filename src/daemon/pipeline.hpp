@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "config/config.hpp"
+#include "daemon/active_watch.hpp"
 #include "fs/fs.hpp"
 #include "inotifier/processor.hpp"
 #include "journal/journal.hpp"
@@ -29,9 +30,6 @@ struct Input {
   std::uint64_t position = 0;  ///< how many bytes of this queue came before
   std::span<const std::byte> bytes;
 };
-
-/// Makes the processor of a watch, if it knows the name.
-using ProcessorFactory = std::function<std::unique_ptr<Processor>(const WatchConfig&)>;
 
 class Pipeline {
  public:
@@ -67,17 +65,6 @@ class Pipeline {
   /// Monotonic time of the next thing that is due.
   std::optional<Nanos> deadline() const;
 
-  struct WatchStatus {
-    std::string name;
-    std::string path;
-    std::string processor;
-    bool ready = false;
-    bool lost = false;
-    std::vector<std::string> degraded;  ///< reasons, each once
-    std::size_t directories = 0;
-    std::size_t files = 0;        ///< known ones
-    std::size_t in_progress = 0;  ///< candidates and temporaries
-  };
   std::vector<WatchStatus> status() const;
 
   /// Compares every watch with the disk (SIGUSR1).
@@ -87,8 +74,8 @@ class Pipeline {
   bool blocked() const { return journal_.blocked(); }
 
  private:
-  class Unit;
-  Unit& add_unit(const WatchConfig& config);
+  ActiveWatch& make_watch(const WatchConfig& config);
+  std::size_t begin_watch(ActiveWatch& watch, std::string_view reason, std::string_view detail);
   void persist(bool idle);
   void list_live();
 
@@ -97,15 +84,14 @@ class Pipeline {
   Journal::Publish publish_;
   std::vector<ProcessorFactory> factories_;
   Renames renames_;
-  std::vector<std::unique_ptr<Unit>> units_;  ///< by number; null: removed
-  std::vector<Unit*> live_;
+  std::vector<std::unique_ptr<ActiveWatch>> watches_;  ///< by number; null: removed
+  std::vector<ActiveWatch*> live_;
   std::vector<WatchReport> reports_;     ///< of this turn
   std::vector<Journal::Tables> tables_;  ///< of live_
   bool scans_held_ = false;
   Nanos next_retry_ = 0;  ///< while blocked
   std::uint32_t turn_ = 0;
   bool rescan_asked_ = false;
-  bool scan_ended_ = false;  ///< in this turn
 };
 
 }  // namespace inotifier

@@ -8,11 +8,10 @@
 
 namespace inotifier {
 
-void fill_status(Value::Map& status, const std::vector<Pipeline::WatchStatus>& watches,
-                 bool blocked) {
+void fill_status(Value::Map& status, const std::vector<WatchStatus>& watches, bool blocked) {
   Value::Array rows;
   bool ready = !blocked;
-  for (const Pipeline::WatchStatus& watch : watches) {
+  for (const WatchStatus& watch : watches) {
     ready = ready && watch.ready && !watch.lost;
     rows.emplace_back(
         Value::Map{{"name", watch.name},

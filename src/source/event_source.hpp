@@ -2,6 +2,7 @@
 // (RemoteWatch), and what a source tells. Pipeline thread.
 #pragma once
 
+#include <map>
 #include <optional>
 #include <set>
 #include <string>
@@ -42,8 +43,8 @@ class EventSource : public Files {
   /// Every directory is watched, or the poller has seen all.
   virtual bool is_ready() const = 0;
   virtual bool is_lost() const = 0;
-  /// What was told by watch.degraded: "reason\npath", sorted.
-  const std::set<std::string>& told_degraded() const { return told_; }
+  /// What watch.degraded has reported: paths by reason.
+  const std::map<std::string, std::set<std::string>>& told_degraded() const { return told_; }
   /// Files may be seen late, or not at all: told once for each reason and path, by watch.degraded.
   void degraded(std::string_view reason, std::string_view path, std::string_view detail);
 
@@ -51,7 +52,7 @@ class EventSource : public Files {
   Sink& sink_;
 
  private:
-  std::set<std::string> told_;
+  std::map<std::string, std::set<std::string>> told_;
 };
 
 }  // namespace inotifier

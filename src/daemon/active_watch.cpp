@@ -1,0 +1,170 @@
+#include "daemon/active_watch.hpp"
+
+#include <utility>
+
+#include "base/error.hpp"
+#include "base/log.hpp"
+#include "process/all_events.hpp"
+#include "process/completion.hpp"
+
+namespace inotifier {
+namespace {
+
+constexpr std::int64_t kManyFiles = 10'000;
+
+std::unique_ptr<Processor> built_in(const WatchConfig& config, Nanos born, const Filters& filters,
+                                    FileTable& files) {
+  if (config.processor == "all-events") return std::make_unique<AllEvents>();
+  if (config.processor != "completed" && config.processor != "create-via-chunks") return nullptr;
+  Completion::Options options;
+  options.only_via_temporary = config.processor == "create-via-chunks";
+  options.writer_check = config.writer_check == WatchConfig::WriterCheck::kLease;
+  options.announce_renamed = config.renamed == WatchConfig::Renamed::kAnnounce;
+  options.ignore_existing = config.existing == WatchConfig::Existing::kIgnore;
+  options.settle = config.settle;
+  options.stalled_after = config.stalled_after;
+  options.min_size = config.min_size;
+  options.born = born;
+  return std::make_unique<Completion>(options, filters, files);
+}
+
+}  // namespace
+
+ActiveWatch::ActiveWatch(Shared shared, const WatchConfig& config, const Journal::Watch& kept)
+    : shared_(shared),
+      kept_(kept),
+      config_(config),
+      filters_(config.include, config.exclude, config.temporary),
+      wanted_(config.events.begin(), config.events.end()),
+      raw_(config.events) {
+  make_processor();
+}
+
+void ActiveWatch::make_processor() {
+  processor_.reset();
+  for (const auto& factory : shared_.factories) {
+    if (!processor_) processor_ = factory(config_);
+  }
+  if (!processor_) processor_ = built_in(config_, kept_.born, filters_, files_);
+  if (!processor_) throw UsageError("unknown processor: " + config_.processor);
+}
+
+Watcher::Options ActiveWatch::watcher_options() {
+  Watcher::Options options;
+  options.root = config_.path;
+  options.recursive = config_.recursive;
+  options.mask = processor_->mask() | raw_.mask();
+  options.raw = raw_.any();
+  options.poll_interval = config_.poll_interval;
+  options.known = kept_.known;
+  options.enters = [this](std::string_view path) { return filters_.enters(path); };
+  return options;
+}
+
+void ActiveWatch::use_inotify(Notifier* notifier) {
+  auto watcher =
+      std::make_unique<Watcher>(watcher_options(), shared_.fs, notifier, shared_.renames, *this);
+  watcher_ = watcher.get();
+  source_ = std::move(watcher);
+}
+
+void ActiveWatch::use_poller(RemoteWatch::Asks asks) {
+  auto remote = std::make_unique<RemoteWatch>(std::move(asks), *this);
+  remote_ = remote.get();
+  source_ = std::move(remote);
+}
+
+void ActiveWatch::change(const WatchConfig& config) {
+  config_ = config;
+  filters_ = Filters(config.include, config.exclude, config.temporary);
+  wanted_ = {config.events.begin(), config.events.end()};
+  raw_ = RawReports(config.events);
+  make_processor();
+  watcher_->set_options(watcher_options());
+}
+
+WatchStatus ActiveWatch::status() const {
+  WatchStatus status;
+  status.name = config_.name;
+  status.path = config_.path;
+  status.processor = config_.processor;
+  status.ready = source_->is_ready();
+  status.lost = source_->is_lost();
+  for (const auto& [reason, paths] : source_->told_degraded()) status.degraded.push_back(reason);
+  status.directories = source_->directories().count();
+  status.files = files_.size();
+  status.in_progress = processor_->in_progress();
+  return status;
+}
+
+void ActiveWatch::begin_turn(const Now& now, std::uint32_t turn) {
+  now_ = now;
+  announced_ = false;
+  source_->begin_turn(now, turn);
+  if (!std::exchange(started_, true)) source_->start(now);
+}
+
+bool ActiveWatch::on_time() {
+  source_->on_time();
+  const auto due = processor_->deadline();
+  if (due && *due <= now_.mono) processor_->on_time(now_, *source_, *this);
+  // What a scan found is looked at before the scan is reported.
+  if (!tally_.has_ended() || processor_->undecided() > 0) return false;
+  emit(tally_.take(config_.name));
+  return true;
+}
+
+std::optional<Nanos> ActiveWatch::deadline() const {
+  auto first = source_->deadline();
+  const auto due = processor_->deadline();
+  if (due && (!first || *due < *first)) first = due;
+  return first;
+}
+
+void ActiveWatch::on_raw(const RawEvent& event) {
+  if (event.kind == RawEvent::Kind::kFound) tally_.on_found(event.origin);
+  processor_->on(event, now_, *source_, *this);
+}
+
+void ActiveWatch::on_status(std::string_view type, Value::Map data) {
+  if (type == "lost" || type == "degraded") {
+    std::string text;
+    for (const auto& [key, value] : data) {
+      if (value.text() != nullptr) text += " " + *value.text();
+    }
+    log::warning("watch {} ({}): {}:{}", config_.name, config_.path, type, text);
+  } else {
+    log::info("watch {} ({}): {}", config_.name, config_.path, type);
+    if (type == "ready") warn_of_many(data);
+  }
+  for (const auto& [key, value] : data) {
+    if (config_.require_lease && key == "reason" && value == Value("no_lease")) {
+      throw SetupError("watch " + config_.name + " (" + config_.path +
+                       "): leases do not work here and require_lease = true");
+    }
+  }
+  Report report;
+  report.type = "watch." + std::string(type);
+  report.data = std::move(data);
+  emit(std::move(report));
+}
+
+void ActiveWatch::emit(Report report) {
+  if (tally_.on_report(report)) announced_ = true;
+  if (!wants(report.type)) return;
+  shared_.reports.push_back({config_.name, config_.path, std::move(report)});
+}
+
+/// The first start on a large tree may be a surprise to whoever receives all that.
+void ActiveWatch::warn_of_many(const Value::Map& data) const {
+  if (kept_.known || config_.existing != WatchConfig::Existing::kAnnounce) return;
+  for (const auto& [key, value] : data) {
+    if (key != "files" || value.integer() == nullptr || *value.integer() <= kManyFiles) continue;
+    log::warning(
+        "watch {}: {} files are there already and will be announced; existing = \"ignore\" would "
+        "not",
+        config_.name, *value.integer());
+  }
+}
+
+}  // namespace inotifier

@@ -1,0 +1,114 @@
+// One watch with all that is its own: the source of its records, the processor that decides, what
+// is known of its files. Owned by the pipeline; pipeline thread.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "config/config.hpp"
+#include "daemon/raw_reports.hpp"
+#include "daemon/scan_tally.hpp"
+#include "fs/fs.hpp"
+#include "inotifier/processor.hpp"
+#include "journal/journal.hpp"
+#include "process/filters.hpp"
+#include "source/remote_watch.hpp"
+#include "source/renames.hpp"
+#include "source/watcher.hpp"
+#include "state/file_table.hpp"
+
+namespace inotifier {
+
+/// Makes the processor of a watch, if it knows the name.
+using ProcessorFactory = std::function<std::unique_ptr<Processor>(const WatchConfig&)>;
+
+struct WatchStatus {
+  std::string name;
+  std::string path;
+  std::string processor;
+  bool ready = false;
+  bool lost = false;
+  std::vector<std::string> degraded;  ///< reasons, each once
+  std::size_t directories = 0;
+  std::size_t files = 0;        ///< known ones
+  std::size_t in_progress = 0;  ///< candidates and temporaries
+};
+
+class ActiveWatch final : public EventSource::Sink, public Out {
+ public:
+  /// What all watches share.
+  struct Shared {
+    Fs& fs;
+    Renames& renames;
+    const std::vector<ProcessorFactory>& factories;
+    std::vector<WatchReport>& reports;  ///< of this turn
+  };
+
+  /// Throws UsageError if nobody knows the processor. One of use_inotify() and use_poller() comes
+  /// next.
+  ActiveWatch(Shared shared, const WatchConfig& config, const Journal::Watch& kept);
+  /// `notifier` may be null: then it is polled.
+  void use_inotify(Notifier* notifier);
+  void use_poller(RemoteWatch::Asks asks);
+  /// Other options. The file table stays, and what the source knows; candidates are met again by
+  /// the rescan that follows.
+  void change(const WatchConfig& config);
+
+  EventSource& source() { return *source_; }
+  Watcher& watcher() { return *watcher_; }    ///< of a watch with inotify
+  RemoteWatch& remote() { return *remote_; }  ///< of a watch with a poller
+  const Filters& filters() const { return filters_; }
+  Journal::Tables tables() { return {kept_.id, config_.name, &files_, &source_->directories()}; }
+  WatchStatus status() const;
+
+  // Of a turn, in this order.
+  void begin_turn(const Now& now, std::uint32_t turn);
+  /// True if a scan has come to its end and was reported.
+  bool on_time();
+  void end_turn() { source_->end_turn(announced_); }
+  std::optional<Nanos> deadline() const;
+
+  // EventSource::Sink
+  void on_raw(const RawEvent& event) override;
+  void on_record(const Record& record, std::string_view path) override {
+    raw_.on_record(record, path, *this);
+  }
+  void on_status(std::string_view type, Value::Map data) override;
+  void on_scanned(Origin origin, std::string_view reason, Nanos duration) override {
+    tally_.on_scanned(origin, reason, duration);
+  }
+
+  // Out
+  bool wants(std::string_view type) const override { return wanted_.contains(type); }
+  void emit(Report report) override;
+
+ private:
+  void make_processor();
+  Watcher::Options watcher_options();
+  void warn_of_many(const Value::Map& data) const;
+
+  Shared shared_;
+  Journal::Watch kept_;
+  WatchConfig config_;
+  Filters filters_;
+  std::set<std::string, std::less<>> wanted_;
+  RawReports raw_;
+  FileTable files_;
+  std::unique_ptr<Processor> processor_;
+  std::unique_ptr<EventSource> source_;
+  Watcher* watcher_ = nullptr;     ///< source_, if it is one
+  RemoteWatch* remote_ = nullptr;  ///< source_, if it is one
+  Now now_;
+  bool started_ = false;
+  bool announced_ = false;  ///< in this turn
+  ScanTally tally_;
+};
+
+}  // namespace inotifier

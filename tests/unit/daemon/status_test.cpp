@@ -1,0 +1,38 @@
+#include "daemon/status.hpp"
+
+#include <doctest/doctest.h>
+
+#include <vector>
+
+namespace inotifier {
+namespace {
+
+const Value& at(const Value::Map& map, std::string_view wanted) {
+  for (const auto& [key, value] : map) {
+    if (key == wanted) return value;
+  }
+  FAIL("no key " << wanted);
+  return map.front().second;
+}
+
+bool ready_with(const std::vector<WatchStatus>& watches, bool blocked) {
+  Value::Map status{{"ready", false}, {"watches", Value::Array{}}};
+  fill_status(status, watches, blocked);
+  CHECK(std::get<Value::Array>(at(status, "watches").v).size() == watches.size());
+  return at(status, "ready") == Value(true);
+}
+
+TEST_CASE("status: ready means every watch is, none is lost, and the journal has room") {
+  WatchStatus good;
+  good.ready = true;
+  WatchStatus lost = good;
+  lost.lost = true;
+  CHECK(ready_with({}, false));
+  CHECK(ready_with({good}, false));
+  CHECK_FALSE(ready_with({good}, true));
+  CHECK_FALSE(ready_with({good, lost}, false));
+  CHECK_FALSE(ready_with({good, WatchStatus{}}, false));
+}
+
+}  // namespace
+}  // namespace inotifier
