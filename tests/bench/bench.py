@@ -2,7 +2,8 @@
 """Measures the daemon side by side with its peers and prints Markdown tables.
 
 bench.py [--binary PATH] [--writer PATH] [--step PATH] [--directory DIR] [tree] [receiver] [latency]
-[throughput] [publish] [step] [restart] [million] [django]; without a name all of them. A peer that is not installed is left out.
+[throughput] [publish] [step] [restart] [million] [django]; without a name all of them. A peer
+that is not installed is left out.
 """
 
 import argparse
@@ -17,6 +18,7 @@ import sys
 import tempfile
 import threading
 import time
+from typing import Callable, Dict
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "e2e"))
@@ -135,7 +137,9 @@ def bench_tree():
             peer_inotifywait_tree(work.root)  # fills the cache
             runs = [peer_inotifywait_tree(work.root) for _ in range(3)]
             base = min(r[0] for r in runs)
-            rows.append(("`inotifywait -m -r`", f"{base:.2f} s", "1.00", "–", f"{runs[0][1]:.0f} MB"))
+            rows.append(
+                ("`inotifywait -m -r`", f"{base:.2f} s", "1.00", "–", f"{runs[0][1]:.0f} MB")
+            )
         for existing, again in (("ignore", False), ("announce", False), ("announce", True)):
             runs = []
             for _ in range(3):
@@ -146,7 +150,9 @@ def bench_tree():
             seconds = min(r[0] for r in runs)
             rows.append(
                 (
-                    "the same, started again" if again else f"`inotifier run`, existing = {existing}",
+                    "the same, started again"
+                    if again
+                    else f"`inotifier run`, existing = {existing}",
                     f"{seconds:.2f} s",
                     f"{seconds / base:.2f}" if base else "–",
                     f"{min(r[1] for r in runs):.2f} s",
@@ -228,7 +234,12 @@ def bench_receiver(count=2000):
         words = ["inotifywait", "-m", "-r", "-e", events, "--format", "%w%f"]
         peers.append(("inotifywait", words, "Watches established"))
     for name, script in (("watchdog", WATCHDOG), ("pyinotify", PYINOTIFY)):
-        if subprocess.run(["/usr/bin/python3", "-c", f"import {name}"], stderr=subprocess.DEVNULL).returncode == 0:
+        if (
+            subprocess.run(
+                ["/usr/bin/python3", "-c", f"import {name}"], stderr=subprocess.DEVNULL
+            ).returncode
+            == 0
+        ):
             peers.append((name, ["/usr/bin/python3", "-c", script], "ready"))
     rows = []
     with Work(arguments.directory) as work:
@@ -243,13 +254,13 @@ def bench_receiver(count=2000):
         daemon.collector.wait(count=count, timeout=60)
         daemon.sentinel()
         announced = daemon.announced()
-        finals = {p: n for p, n in announced.items() if re.search(rb"/s/\d+$", p)}
-        early = 0
+        counts = {p: n for p, n in announced.items() if re.search(rb"/s/\d+$", p)}
+        early = "0"
         try:
             harness.assert_not_early(daemon.collector.of(), records)
         except AssertionError:
             early = "some"
-        rows.append(("inotifier", len(finals), sum(finals.values()) - len(finals), early))
+        rows.append(("inotifier", len(counts), sum(counts.values()) - len(counts), early))
         stop_daemon(daemon)
     table(
         f"{count:,} × {{write `N.part`; mkdir `p`, `p/s`; rename to `p/s/N`}}, without a pause",
@@ -275,9 +286,7 @@ def bench_latency(count=500):
                 records = harness.write("paced", count, work.root, "--bytes", size, "--pause", 5)
                 messages = daemon.collector.wait(count=count, timeout=60)
                 ends = harness.finished(records)
-                waits = [
-                    (m.mono - ends[harness.path_of(m.event)]["mono"]) / 1e6 for m in messages
-                ]
+                waits = [(m.mono - ends[harness.path_of(m.event)]["mono"]) / 1e6 for m in messages]
                 rows.append(
                     (
                         f"new files of {label}, {name}",
@@ -388,7 +397,9 @@ def bench_publish(count=100000):
             seconds = counter.last - begin
             counter.stop()
             daemon.stop(30)
-            rows.append((f"{count:,} files, {name}", f"{seconds:.2f} s", f"{count / seconds:,.0f} /s"))
+            rows.append(
+                (f"{count:,} files, {name}", f"{seconds:.2f} s", f"{count / seconds:,.0f} /s")
+            )
     table(
         "A tree that is moved in: listed, each file checked for writers, published, received",
         ("", "time", "events"),
@@ -610,7 +621,7 @@ def bench_django():
     subprocess.run([sys.executable, "-B", str(script), *words], check=True)
 
 
-BENCHES = {
+BENCHES: Dict[str, Callable[[], None]] = {
     "tree": bench_tree,
     "receiver": bench_receiver,
     "latency": bench_latency,

@@ -10,12 +10,29 @@ import re
 import sys
 
 # In the order in which data passes through them; each includes only what comes before it.
-ROOMS = ["inotifier", "base", "fs", "wire", "state", "config", "source", "process", "journal",
-         "endpoint", "serve", "daemon", "client", "cli", "forward"]
+ROOMS = [
+    "inotifier",
+    "base",
+    "fs",
+    "wire",
+    "state",
+    "config",
+    "source",
+    "process",
+    "journal",
+    "endpoint",
+    "serve",
+    "daemon",
+    "client",
+    "cli",
+    "forward",
+]
 # These stand beside the daemon and see only the rooms named here.
-ONLY = {"inotifier": {"inotifier"},
-        "client": {"inotifier", "base", "wire", "client"},
-        "forward": {"inotifier", "base", "wire", "client", "forward"}}
+ONLY = {
+    "inotifier": {"inotifier"},
+    "client": {"inotifier", "base", "wire", "client"},
+    "forward": {"inotifier", "base", "wire", "client", "forward"},
+}
 INCLUDE = re.compile(r'\s*#\s*include\s+"([^"]+)"')
 
 
@@ -26,16 +43,18 @@ def room_of(path):
 
 def wrong_includes(checkout):
     """Yields a line of text for each include that goes against the order."""
-    files = [(path, room_of(str(path.relative_to(root))))
-             for root in (checkout / "src", checkout / "include")
-             for path in sorted(root.rglob("*.[ch]pp"))]
+    files = [
+        (path, room_of(str(path.relative_to(root))))
+        for root in (checkout / "src", checkout / "include")
+        for path in sorted(root.rglob("*.[ch]pp"))
+    ]
     for path, room in files:
         if room is None:
             continue  # main.cpp
         if room not in ROOMS:
             yield f"{path}: room {room}/ is not in the list of {__file__}"
             continue
-        allowed = ONLY.get(room, set(ROOMS[:ROOMS.index(room) + 1]))
+        allowed = ONLY.get(room, set(ROOMS[: ROOMS.index(room) + 1]))
         for number, line in enumerate(path.read_text().splitlines(), 1):
             match = INCLUDE.match(line)
             if match and room_of(match[1]) not in allowed:

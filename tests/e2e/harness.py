@@ -168,7 +168,9 @@ class Collector(threading.Thread):
 class Daemon:
     """`inotifier run` on a configuration of the test's, with a subscriber of its own."""
 
-    def __init__(self, workdir, watches, name="daemon", environment=None, binary=BINARY, **sections):
+    def __init__(
+        self, workdir, watches, name="daemon", environment=None, binary=BINARY, **sections
+    ):
         self.workdir = pathlib.Path(workdir)
         self.watches = watches
         self.name = name

@@ -119,9 +119,7 @@ def test_watch_says_nothing_of_what_was_there(workdir, inotifier):
 
 def test_watch_several_directories_with_options(workdir, inotifier):
     process = watching(
-        inotifier(
-            "watch", "-n", "2", "-o", 'include=["*.dcm"]', workdir / "in", workdir / "out"
-        ),
+        inotifier("watch", "-n", "2", "-o", 'include=["*.dcm"]', workdir / "in", workdir / "out"),
         2,
     )
     for root in ("in", "out"):

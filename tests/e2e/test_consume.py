@@ -178,7 +178,11 @@ def test_the_publisher_is_no_fetch_service(durable, inotifier):
 
 def test_with_keys(workdir, daemons, processes):
     def keygen(name, *words):
-        subprocess.run([BINARY, "keygen", name, "--dir", workdir, *words], check=True, stdout=subprocess.DEVNULL)
+        subprocess.run(
+            [BINARY, "keygen", name, "--dir", workdir, *words],
+            check=True,
+            stdout=subprocess.DEVNULL,
+        )
 
     for name in ("server", "reader", "stranger"):
         keygen(name)
@@ -587,7 +591,14 @@ def test_shell_example(durable, processes, workdir):
     path = f"{os.path.dirname(BINARY)}:{os.environ['PATH']}"
     log = workdir / "log"
     process = processes(
-        [PROJECT / "clients" / "shell" / "consume-each.sh", "c", "sh", "-c", 'echo "$1" >> "$0"', log],
+        [
+            PROJECT / "clients" / "shell" / "consume-each.sh",
+            "c",
+            "sh",
+            "-c",
+            'echo "$1" >> "$0"',
+            log,
+        ],
         env={**durable.env, "PATH": path},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -3,11 +3,9 @@
 import json
 import os
 import re
-import subprocess
 
 import pytest
 
-from harness import BINARY, PATIENCE, wait_for
 from test_consume import durable, finish, inotifier, make, paths_of  # noqa: F401
 
 
@@ -163,7 +161,9 @@ def test_sub_since(durable, inotifier):  # noqa: F811
 def test_sub_since_goes_on_live_without_gap_or_duplicate(durable, inotifier):  # noqa: F811
     names = [f"f{i:03}" for i in range(300)]
     make(durable, *names[:100])
-    process = inotifier("sub", "file.completed", "--since", "start", "-n", "300", "--format", "{name}")
+    process = inotifier(
+        "sub", "file.completed", "--since", "start", "-n", "300", "--format", "{name}"
+    )
     make(durable, *names[100:])  # while it reads back, and while its subscription takes effect
     out, err, code = finish(process)
     assert code == 0, err

@@ -56,7 +56,9 @@ def test_stops_within_a_second_whoever_does_not_read(workdir, daemons):
         for number in range(8):
             page = {"op": "fetch", "request": number, "after": "0", "limit": 1500}
             consumer.send_multipart([b"", msgpack.packb(page)])
-        wait_for(lambda: Service(daemon.fetch_endpoint).request("status"), what="the pages to be read")
+        wait_for(
+            lambda: Service(daemon.fetch_endpoint).request("status"), what="the pages to be read"
+        )
         return daemon
 
     assert fastest_stop(start) < 1 * PATIENCE
@@ -111,7 +113,6 @@ def test_garbage_on_the_endpoint(workdir, daemon):
 
 
 def test_garbage_as_subscription(workdir, daemon):
-
     with zmq.Context() as ctx:
         xsub = ctx.socket(zmq.XSUB)
         xsub.linger = 0
@@ -260,7 +261,10 @@ CONFIGURATION_ERRORS = {
     "wrong type": ('[[watch]]\nname="a"\npath=5\n', "path"),
     "bad duration": ('[[watch]]\nname="a"\npath="/tmp"\nsettle="fast"\n', "settle"),
     "unknown processor": ('[[watch]]\nname="a"\npath="/tmp"\nprocessor="complete"\n', "completed"),
-    "unknown event": ('[[watch]]\nname="a"\npath="/tmp"\nevents=["file.complete"]\n', "file.completed"),
+    "unknown event": (
+        '[[watch]]\nname="a"\npath="/tmp"\nevents=["file.complete"]\n',
+        "file.completed",
+    ),
     "duplicate name": (
         '[[watch]]\nname="a"\npath="/tmp"\n[[watch]]\nname="a"\npath="/var"\n',
         "a",
@@ -369,7 +373,7 @@ def test_a_subscriber_that_does_not_read_delays_nobody(workdir, daemons):
     stalled.setsockopt(zmq.SUBSCRIBE, b"")
     stalled.connect(daemon.endpoint)
     assert stalled.poll(10_000 * PATIENCE), "no heartbeat"
-    slowest = 0
+    slowest = 0.0
     rounds, files = 120, 25  # few at once: half a high-water mark may still be accounted for
     for number in range(rounds):
         begin = time.monotonic()

@@ -39,9 +39,7 @@ def images(workdir, tool):
     directory.mkdir()
     for number in range(30):
         dump = workdir / "out" / "dump"
-        dump.write_text(
-            DUMP.format(uid="1.2.826.0.1.3680043.9.7777", number=number, pixels=pixels)
-        )
+        dump.write_text(DUMP.format(uid="1.2.826.0.1.3680043.9.7777", number=number, pixels=pixels))
         subprocess.run(
             [tool("dump2dcm"), "--write-xfer-little", dump, directory / f"{number}.dcm"],
             check=True,

@@ -64,7 +64,9 @@ def test_nothing_is_lost(daemon, small_disk, workdir):
     # It still answers from what is there, but cannot write down an ack.
     assert fetch.request("fetch", after="0", limit=4096)["events"]
     with pytest.raises(Refused) as refused:
-        fetch.request("ack", consumer="c", client=client, stream=first["stream"], ack=first["cursor"])
+        fetch.request(
+            "ack", consumer="c", client=client, stream=first["stream"], ack=first["cursor"]
+        )
     assert refused.value.code == "busy"
     text = daemon.log_text()
     line = next(line for line in text.splitlines() if "there is no room" in line)

@@ -168,8 +168,14 @@ def test_take_over(workdir, daemon):
         assert names(reply) == ["a"]
         assert time.monotonic() - begin < 10 * PATIENCE
         assert one.fetch(ack=first["cursor"])["error"]["code"] == "not_owner"
-        two.send("fetch", consumer="c", client=two.client, wait=30, ack=reply["cursor"],
-                 stream=two.stream)
+        two.send(
+            "fetch",
+            consumer="c",
+            client=two.client,
+            wait=30,
+            ack=reply["cursor"],
+            stream=two.stream,
+        )
         one.send("fetch", consumer="c", client=one.client, wait=30)
         make(workdir, "b")
         assert names(two.receive()) == ["b"]
@@ -207,8 +213,14 @@ def test_failures(workdir, daemon):
         reply = client.fetch(**FILES)
         failing = reply["events"][0]
         me = {"consumer": "c", "client": client.client}
-        failed = client.ask("fail", stream=client.stream, position=failing["sequence"],
-                            reason="exit 3", tries=10, **me)
+        failed = client.ask(
+            "fail",
+            stream=client.stream,
+            position=failing["sequence"],
+            reason="exit 3",
+            tries=10,
+            **me,
+        )
         assert failed["failed"] == 1 and failed["kept"]
         assert names(client.fetch()) == ["b"]
         (entry,) = client.ask("failed", consumer="c")["failed"]
@@ -281,7 +293,7 @@ def test_a_consumer_that_does_not_read_delays_nobody(workdir, daemon):
         # Some 3 MB each: 1.5 GB, if they were kept.
         for _ in range(500):
             stalled.send("fetch", consumer="stalled", client="x", limit=4096)
-        slowest = 0
+        slowest = 0.0
         wait_for(lambda: client.ask("consumers")["consumers"], 10, "the stalled consumer")
         for i in range(20):
             begin = time.monotonic()
@@ -304,8 +316,9 @@ def test_reading_without_a_consumer(workdir, daemon):
         seen = []
         while reply["events"]:
             seen += names(reply)
-            reply = client.ask("fetch", after=reply["cursor"], stream=client.stream, limit=1,
-                               **FILES)
+            reply = client.ask(
+                "fetch", after=reply["cursor"], stream=client.stream, limit=1, **FILES
+            )
         assert seen == ["a", "b", "c"]
         assert client.ask("consumers")["consumers"] == []
         reply = client.ask("fetch", since=daemon.collector.of()[1].event["time"], **FILES)

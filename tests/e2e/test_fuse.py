@@ -21,7 +21,9 @@ def mirror(workdir, tool):
     behind.mkdir()
     mount.mkdir()
     process = subprocess.Popen(
-        [bindfs, "-f", str(behind), str(mount)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        [bindfs, "-f", str(behind), str(mount)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
     )
     try:
         wait_for(lambda: os.path.ismount(mount) or process.poll() is not None, what="the mount")
@@ -81,7 +83,9 @@ def test_dead_server_keeps_nobody_waiting(workdir, daemons, mirror):
     remote = {"name": "remote", "path": mount, "poll_interval": "100ms"}
     daemon = daemons(workdir, [remote, {"name": "local", "path": other}], ready=False)
     wait_for(lambda: "watch.scanned/remote/" in daemon.told(), what="the first round")
-    found = subprocess.run(["pgrep", "-f", f"bindfs -f {behind}"], stdout=subprocess.PIPE, text=True)
+    found = subprocess.run(
+        ["pgrep", "-f", f"bindfs -f {behind}"], stdout=subprocess.PIPE, text=True
+    )
     server = int(found.stdout.split()[0])
     os.kill(server, signal.SIGSTOP)
     try:

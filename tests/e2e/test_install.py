@@ -19,7 +19,16 @@ def test_cpp_client_links_what_is_installed(workdir, daemon, processes):
     prefix = workdir / "prefix"
     run("cmake", "--install", BUILD, "--prefix", prefix)
     assert (prefix / "bin" / "inotifier").is_file()
-    run("cmake", "-G", "Ninja", "-S", CLIENTS / "cpp", "-B", workdir / "cpp", f"-DCMAKE_PREFIX_PATH={prefix}")
+    run(
+        "cmake",
+        "-G",
+        "Ninja",
+        "-S",
+        CLIENTS / "cpp",
+        "-B",
+        workdir / "cpp",
+        f"-DCMAKE_PREFIX_PATH={prefix}",
+    )
     run("cmake", "--build", workdir / "cpp")
     client = processes(
         [str(workdir / "cpp" / "subscriber"), daemon.endpoint],

@@ -76,7 +76,9 @@ def test_tree_deeper_than_path_max(any_workdir, daemons, when):
     (message,) = daemon.collector.wait()
     path = path_of(message.event)
     assert len(path) > 4096
-    assert path == os.fsencode(any_workdir / "in") + b"/" + b"/".join([b"d" * 250] * 20) + b"/bottom"
+    assert (
+        path == os.fsencode(any_workdir / "in") + b"/" + b"/".join([b"d" * 250] * 20) + b"/bottom"
+    )
     assert message.event["data"]["size"] == 4
 
 
@@ -105,7 +107,16 @@ def test_no_regular_files(any_workdir, daemons):
 
 def test_dotfiles_backups_and_temporaries(workdir, daemon):
     root = workdir / "in"
-    names = [".hidden", "f~", "f.part", "f.tmp", "f.crdownload", ".f.a1B2c3", ".in.f.", "f.filepart"]
+    names = [
+        ".hidden",
+        "f~",
+        "f.part",
+        "f.tmp",
+        "f.crdownload",
+        ".f.a1B2c3",
+        ".in.f.",
+        "f.filepart",
+    ]
     for name in names:
         (root / name).write_bytes(b"x")
     (root / ".git").mkdir()

@@ -140,7 +140,9 @@ def test_sigterm_under_load(workdir, daemons, processes):
 
 def test_lost_is_told(workdir, daemons):
     """As much as retain_size is kept, whoever has not read it; who missed it is told."""
-    daemon = daemons(workdir, journal={"path": workdir / "daemon-journal.db", "retain_size": "1MiB"})
+    daemon = daemons(
+        workdir, journal={"path": workdir / "daemon-journal.db", "retain_size": "1MiB"}
+    )
     consumer = Consumer(daemon)
     consumer.fetch()
     write("bulk", 6000, 10, workdir / "in", "--bytes", 10)
@@ -167,7 +169,9 @@ def test_lost_is_told(workdir, daemons):
 def test_scans_wait_for_a_consumer_that_is_behind(workdir, daemons):
     """What a scan finds does not drive out of the log what the consumer has not had; live files go
     on being seen meanwhile."""
-    daemon = daemons(workdir, journal={"path": workdir / "daemon-journal.db", "retain_size": "1MiB"})
+    daemon = daemons(
+        workdir, journal={"path": workdir / "daemon-journal.db", "retain_size": "1MiB"}
+    )
     consumer = Consumer(daemon)
     consumer.drain()
     assert daemon.stop() == 0
@@ -204,7 +208,9 @@ def run_once(daemon, wrapper=()):
 def elsewhere(daemon):
     """The same configuration with sockets of its own."""
     text = daemon.config.read_text()
-    daemon.config.write_text(text.replace("daemon.sock", "other").replace("daemon-fetch.sock", "more"))
+    daemon.config.write_text(
+        text.replace("daemon.sock", "other").replace("daemon-fetch.sock", "more")
+    )
 
 
 def bytes_of(daemon):

@@ -28,7 +28,8 @@ def test_no_event_is_lost(any_workdir, daemons):
         [
             sys.executable,
             "-c",
-            textwrap.dedent(f"""
+            textwrap.dedent(
+                f"""
             import os
             for i in range({count}):
                 where = {str(root)!r} + f"/d{{i % 50}}"
@@ -36,10 +37,11 @@ def test_no_event_is_lost(any_workdir, daemons):
                 with open(where + f"/.f{{i}}.part", "wb") as file:
                     file.write(b"x" * (i % 7 + 1))
                 os.rename(where + f"/.f{{i}}.part", where + f"/f{{i}}")
-            """),
+            """
+            ),
         ]
     )
-    options = [{}, {"stalled_after": '"2h"'}, {"exclude": '[".*", "*.bak"]'}, {"min_size": 1}]
+    options: list = [{}, {"stalled_after": '"2h"'}, {"exclude": '[".*", "*.bak"]'}, {"min_size": 1}]
     for i in range(12):
         rewrite(daemon, [{"name": '"in"', "path": f'"{root}"', **options[i % len(options)]}])
     assert writer.wait(60) == 0

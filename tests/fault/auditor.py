@@ -157,7 +157,8 @@ level = "info"
 [[watch]]
 name = "in"
 path = "{self.root}"
-events = ["file.completed", "file.removed", "watch.ready", "watch.scanned", "watch.rescan", "watch.lost", "watch.restored", "watch.degraded"]
+events = ["file.completed", "file.removed", "watch.ready", "watch.scanned", "watch.rescan",
+  "watch.lost", "watch.restored", "watch.degraded"]
 """
         )
 
@@ -505,8 +506,9 @@ events = ["file.completed", "file.removed", "watch.ready", "watch.scanned", "wat
             f"seed {self.arguments.seed}, {seconds:.0f} s, {ledger.finished:,} versions of files "
             f"finished ({ledger.finished / seconds:,.0f} a second), {len(ledger.done):,} names",
             f"{counts['kills']} kills, {counts['terminations']} terminations, {counts['stops']} "
-            f"stops, {ledger.reasons['overflow']} rescans after an overflow, {counts['disks filled']} times no "
-            f"room, {counts['power cuts']} power cuts, {counts['SIGUSR1']} SIGUSR1, "
+            f"stops, {ledger.reasons['overflow']} rescans after an overflow, "
+            f"{counts['disks filled']} times no room, {counts['power cuts']} power cuts, "
+            f"{counts['SIGUSR1']} SIGUSR1, "
             f"{counts['consumers killed']} kills of consumers, {counts['owners']} changes of owner",
             f"{ledger.delivered:,} deliveries of {sum(ledger.types.values()):,} events, "
             f"{events:,} of them file.completed under {sum(map(len, ledger.events.values())):,} ids",
@@ -542,10 +544,14 @@ events = ["file.completed", "file.removed", "watch.ready", "watch.scanned", "wat
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
     parser.add_argument("--seconds", type=float, default=20)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--rate", type=float, default=2000, help="files a second, if the machine can")
+    parser.add_argument(
+        "--rate", type=float, default=2000, help="files a second, if the machine can"
+    )
     parser.add_argument("--gap", type=float, default=0.6, help="mean seconds between two faults")
     parser.add_argument("--faults", help=", ".join(FAULTS))
     parser.add_argument("--producers", type=int, default=2)

@@ -15,7 +15,9 @@ class Follow:
     def __init__(self, path):
         self.path = path
         self.file = None
-        self.unpacker = msgpack.Unpacker(raw=False, max_buffer_size=0, unicode_errors="surrogateescape")
+        self.unpacker = msgpack.Unpacker(
+            raw=False, max_buffer_size=0, unicode_errors="surrogateescape"
+        )
 
     def new(self):
         if self.file is None:

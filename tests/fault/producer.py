@@ -22,11 +22,12 @@ import time
 
 import msgpack
 
-ROOT, OUTSIDE, LOG, SEED, RATE = sys.argv[1:6]
-ROOT, OUTSIDE = os.fsencode(ROOT), os.fsencode(OUTSIDE)
-RATE = float(RATE)
-CHOICE = random.Random(int(SEED))
-ME = b"%d" % int(SEED)
+ROOT, OUTSIDE = map(os.fsencode, sys.argv[1:3])
+LOG = sys.argv[3]
+SEED = int(sys.argv[4])
+RATE = float(sys.argv[5])  # files a second
+CHOICE = random.Random(SEED)
+ME = b"%d" % SEED
 NEW = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
 CONTENT = b"x" * 65536
 LIBC = ctypes.CDLL(None, use_errno=True)

@@ -101,7 +101,9 @@ class Example:
 
     def rows(self):
         """path -> (size, SOP Instance UID, patient)"""
-        database = sqlite3.connect(f"file:{self.directory}/db.sqlite3?mode=ro", uri=True, timeout=10)
+        database = sqlite3.connect(
+            f"file:{self.directory}/db.sqlite3?mode=ro", uri=True, timeout=10
+        )
         try:
             query = "SELECT path, size, sop_instance_uid, patient_name FROM dicomstore_instance"
             return {path: tuple(rest) for path, *rest in database.execute(query)}

@@ -14,6 +14,7 @@ import harness  # noqa: E402
 import programs  # noqa: E402
 
 _spec = importlib.util.spec_from_file_location("e2e_conftest", E2E / "conftest.py")
+assert _spec is not None and _spec.loader is not None
 _e2e = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(_e2e)
 

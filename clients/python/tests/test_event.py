@@ -4,6 +4,7 @@ import copy
 import datetime
 import os
 import pickle
+from typing import Any
 
 import pytest
 
@@ -55,7 +56,7 @@ def test_an_event_cannot_be_changed():
     with pytest.raises(AttributeError):
         event.raw = {}
     with pytest.raises(AttributeError):
-        event.path = "/etc/passwd"
+        event.path = "/etc/passwd"  # type: ignore[misc]
     assert {event, make_event()} != {event}
     assert len({event, Event(event.raw)}) == 1
 
@@ -113,7 +114,8 @@ def test_made_events(tmp_path):
         "/srv/incoming/example",
     )
     assert make_event("watch.ready").path is None
-    moved = make_event("file.moved", path="/a/b:c/d", root="/a", evidence="link", **{"from": "x"})
+    more: Any = {"from": "x"}
+    moved = make_event("file.moved", path="/a/b:c/d", root="/a", evidence="link", **more)
     assert (moved.subject, moved.relative_path) == ("./b:c/d", "b:c/d")
     assert (moved.evidence, moved.data["from"]) == ("link", "x")
     with pytest.raises(ValueError, match="not below"):

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import textwrap
 import zipfile
+from typing import Any, Dict
 
 import pytest
 
@@ -47,8 +48,9 @@ def test_the_wheel(tmp_path):
     assert sorted(requires) == ["msgpack", "pyzmq"]
     assert "Requires-Python: >=3.9" in metadata
     where = environment(PYTHONPATH=str(tmp_path / "site"))
-    done = subprocess.run([PYTHON, "-m", "inotifier", "--version"], env=where, capture_output=True)
-    assert done.stdout.decode().split() == ["inotifier", inotifier.__version__]
+    words = [PYTHON, "-m", "inotifier", "--version"]
+    done = subprocess.run(words, env=where, capture_output=True, text=True)
+    assert done.stdout.split() == ["inotifier", inotifier.__version__]
 
 
 def test_types():
@@ -97,12 +99,12 @@ def test_the_readmes_examples(number, block, monkeypatch):
         worked.append(path)
 
     is_async = "await " in block
-    names = {
+    names: Dict[str, Any] = {
         "inotifier": inotifier,
         "make_thumbnail": worked.append,
         "show": worked.append,
         "work": work_async if is_async else worked.append,
-        "react": lambda consumer: [worked.append(event.path) for event in consumer],
+        "react": lambda consumer: worked.extend(event.path for event in consumer),
     }
     if is_async:
         before, body = block.split("\n\n", 1)

@@ -2,6 +2,7 @@
 
 import datetime
 import uuid
+from typing import Any
 
 import pytest
 
@@ -90,7 +91,7 @@ class Fake:
 @pytest.fixture(params=["fake", "real"])
 def source(request):
     if request.param == "fake":
-        made = Fake()
+        made: Any = Fake()
     else:
         workdir = request.getfixturevalue("workdir")  # first, so that it goes last
         made = Real(request.getfixturevalue("daemons"), workdir)

@@ -43,7 +43,11 @@ class Engine:
         self.socket = self.directory / "engine.sock"
         self.log = self.directory / "engine.log"
         self.cgroup = f"inotifier-test-{os.getpid()}"
-        self.environment = {**os.environ, "DOCKER_HOST": f"unix://{self.socket}", "DOCKER_BUILDKIT": "0"}
+        self.environment = {
+            **os.environ,
+            "DOCKER_HOST": f"unix://{self.socket}",
+            "DOCKER_BUILDKIT": "0",
+        }
         self.process = None
         if os.geteuid() != 0:
             pytest.skip("a Docker engine needs root")
@@ -103,7 +107,9 @@ class Engine:
     def __call__(self, *arguments, **options):
         """What a command of docker prints; it must succeed."""
         done = self.call(*arguments, **options)
-        assert done.returncode == 0, f"{arguments}: {done.stdout[-6000:]}\n{self.log.read_text()[-2000:]}"
+        assert (
+            done.returncode == 0
+        ), f"{arguments}: {done.stdout[-6000:]}\n{self.log.read_text()[-2000:]}"
         return done.stdout.strip()
 
     def import_tree(self, tree, name):

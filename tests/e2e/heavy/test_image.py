@@ -313,7 +313,9 @@ def compose_file_works(site):
         assert done.returncode == 0, done.stdout
         return [line.split() for line in done.stdout.splitlines()]
 
-    def wait_for_rows(count):  # the killed worker's lease has to end, and is a new one with the daemon
+    def wait_for_rows(
+        count,
+    ):  # the killed worker's lease has to end, and is a new one with the daemon
         wait_for(lambda: len(stored()) >= count, 150, f"{count} instances", 0.5)
         return stored()
 
@@ -325,7 +327,9 @@ def compose_file_works(site):
             container.kill("KILL")
             assert container.wait() == 137
         send(files[10:])
-        stack("up", "--detach")  # an engine restarts what ended by itself, not what was killed by its user
+        stack(
+            "up", "--detach"
+        )  # an engine restarts what ended by itself, not what was killed by its user
         rows = wait_for_rows(30)
         assert len({uid for uid, _, _ in rows}) == len(rows) == 30
         assert {patient for _, patient, _ in rows} == {"Test^Patient"}
@@ -334,7 +338,9 @@ def compose_file_works(site):
         page = site.engine.in_network(site.tool("curl"), "-sS", admin).stdout
         assert "Django administration" in page, page[-2000:]
         assert stack.container("worker").stop() == 0, "SIGTERM to the worker"
-        assert site.engine.inspect(stack.container("web").name)["Name"].startswith("/inotifier-example")
+        assert site.engine.inspect(stack.container("web").name)["Name"].startswith(
+            "/inotifier-example"
+        )
     finally:
         stack.close()
 

@@ -25,7 +25,9 @@ def clone(workdir, tool):
     )
     if files.returncode != 0:
         pytest.skip("not a git checkout")
-    names = [n for n in files.stdout.split(b"\0") if n and os.path.lexists(PROJECT / os.fsdecode(n))]
+    names = [
+        n for n in files.stdout.split(b"\0") if n and os.path.lexists(PROJECT / os.fsdecode(n))
+    ]
     target.mkdir()
     pack = subprocess.run(
         ["tar", "-C", str(PROJECT), "--null", "--no-recursion", "-cf", "-", "-T", "-"],
@@ -137,7 +139,14 @@ def bare_debian(tmp_path_factory):
             pytest.skip(f"{command} does not work here")
     root = tmp_path_factory.mktemp("debian") / "root"
     mirrors = subprocess.run(
-        ["apt-get", "indextargets", "--format", "$(REPO_URI)", "Codename: bookworm", "Component: main"],
+        [
+            "apt-get",
+            "indextargets",
+            "--format",
+            "$(REPO_URI)",
+            "Codename: bookworm",
+            "Component: main",
+        ],
         stdout=subprocess.PIPE,
         text=True,
     ).stdout.split()

@@ -45,9 +45,7 @@ def time_of_inotifywait(program, root):
 def time_of_daemon(daemon):
     begin = time.monotonic()
     daemon.start(ready=False)
-    (message,) = wait_for(
-        lambda: daemon.collector.of("watch.ready"), 120, "watch.ready"
-    )
+    (message,) = wait_for(lambda: daemon.collector.of("watch.ready"), 120, "watch.ready")
     return message.mono / 1e9 - begin
 
 

@@ -13,7 +13,9 @@ class Instance(models.Model):
     completed = models.DateTimeField(db_index=True, help_text="when the file was finished")
     event_id = models.CharField(max_length=32, help_text="the event that told of this version")
 
-    sop_instance_uid = models.CharField("SOP Instance UID", max_length=64, blank=True, db_index=True)
+    sop_instance_uid = models.CharField(
+        "SOP Instance UID", max_length=64, blank=True, db_index=True
+    )
     study_instance_uid = models.CharField(
         "Study Instance UID", max_length=64, blank=True, db_index=True
     )

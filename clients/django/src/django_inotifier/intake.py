@@ -3,7 +3,7 @@ the database's cursor wins, and the daemon's consumer is moved to it."""
 
 import logging
 import time
-from typing import Any, Optional
+from typing import Any, Dict, Optional
 
 import inotifier
 from django.db import Error
@@ -79,7 +79,7 @@ class Intake:
 
     def _take(self, consumer: inotifier.Consumer, batch: Any) -> int:
         reached = Place(batch.stream, batch.cursor)
-        lost = tuple(batch.lost) if batch.lost else None
+        lost = (batch.lost[0], batch.lost[1]) if batch.lost else None
         try:
             rows = inbox.store(self.config.consumer, self._expected, reached, batch.events, lost)
         except (CursorMoved, Error) as error:
@@ -98,7 +98,7 @@ class Intake:
         if self._consumer is not None:
             return self._consumer
         config = self.config
-        connection = {
+        connection: Dict[str, Any] = {
             "endpoint": config.endpoint,
             "server_key": config.server_key,
             "key": config.key,

@@ -17,7 +17,7 @@ def inbox_counts() -> Dict[str, int]:
     """Rows pending and failed."""
     outstanding = InboxEvent.objects.using(database()).filter(status__in=InboxEvent.OUTSTANDING)
     found = dict(outstanding.values_list("status").annotate(Count("pk")))
-    return {status.value: found.get(status.value, 0) for status in InboxEvent.OUTSTANDING}
+    return {str(status): found.get(str(status), 0) for status in InboxEvent.OUTSTANDING}
 
 
 def lag() -> Dict[str, Any]:

@@ -4,29 +4,53 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
-    dependencies = [
-    ]
+    dependencies = []
 
     operations = [
         migrations.CreateModel(
-            name='Instance',
+            name="Instance",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('path', models.TextField(unique=True)),
-                ('size', models.BigIntegerField(help_text='bytes')),
-                ('completed', models.DateTimeField(db_index=True, help_text='when the file was finished')),
-                ('event_id', models.CharField(help_text='the event that told of this version', max_length=32)),
-                ('sop_instance_uid', models.CharField(blank=True, db_index=True, max_length=64, verbose_name='SOP Instance UID')),
-                ('study_instance_uid', models.CharField(blank=True, db_index=True, max_length=64, verbose_name='Study Instance UID')),
-                ('patient_id', models.CharField(blank=True, max_length=64, verbose_name='patient ID')),
-                ('patient_name', models.CharField(blank=True, max_length=200)),
-                ('modality', models.CharField(blank=True, max_length=16)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("path", models.TextField(unique=True)),
+                ("size", models.BigIntegerField(help_text="bytes")),
+                (
+                    "completed",
+                    models.DateTimeField(db_index=True, help_text="when the file was finished"),
+                ),
+                (
+                    "event_id",
+                    models.CharField(
+                        help_text="the event that told of this version", max_length=32
+                    ),
+                ),
+                (
+                    "sop_instance_uid",
+                    models.CharField(
+                        blank=True, db_index=True, max_length=64, verbose_name="SOP Instance UID"
+                    ),
+                ),
+                (
+                    "study_instance_uid",
+                    models.CharField(
+                        blank=True, db_index=True, max_length=64, verbose_name="Study Instance UID"
+                    ),
+                ),
+                (
+                    "patient_id",
+                    models.CharField(blank=True, max_length=64, verbose_name="patient ID"),
+                ),
+                ("patient_name", models.CharField(blank=True, max_length=200)),
+                ("modality", models.CharField(blank=True, max_length=16)),
             ],
             options={
-                'ordering': ['-completed'],
+                "ordering": ["-completed"],
             },
         ),
     ]

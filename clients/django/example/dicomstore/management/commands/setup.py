@@ -6,7 +6,9 @@ from django.db import connection
 
 
 class Command(BaseCommand):
-    help = "Makes the tables, and the admin's user if there is none (DJANGO_SUPERUSER_USERNAME, ...)."
+    help = (
+        "Makes the tables, and the admin's user if there is none (DJANGO_SUPERUSER_USERNAME, ...)."
+    )
 
     def handle(self, *args, **options):
         if connection.vendor == "sqlite":  # else worker and web wait for each other

@@ -1,3 +1,5 @@
+from typing import Any, Dict
+
 from django.core.management.base import BaseCommand, CommandError
 
 from ... import conf, signals
@@ -26,7 +28,7 @@ class Command(BaseCommand):
         parser.add_argument("--dry-run", action="store_true", help="only count")
 
     def handle(self, *args, **options):
-        chosen = {}
+        chosen: Dict[str, Any] = {}
         if options["since"]:
             try:
                 chosen["time__gte"] = moment(options["since"])
