@@ -1,5 +1,6 @@
-// The effective configuration as plain structs. Made by config/load, read by everybody, changed by
-// nobody afterwards. Durations are nanoseconds.
+// The effective configuration as plain structs, and a row for each key below them: a new key is a
+// field, its row, and its words in conf/inotifier.toml (a test compares). Made by config/load, read
+// by everybody, changed by nobody afterwards. Durations are nanoseconds.
 #pragma once
 
 #include <cstdint>
@@ -7,6 +8,8 @@
 #include <stdexcept>
 #include <string>
 #include <vector>
+
+#include "config/key.hpp"
 
 namespace inotifier {
 
@@ -21,6 +24,7 @@ struct WatchConfig {
   std::vector<std::string> include;
   std::vector<std::string> exclude;    ///< default depends on the processor: none for all-events
   std::vector<std::string> temporary;  ///< `temporary` or the default, and `temporary_add`
+  std::vector<std::string> temporary_add;  ///< empty after loading
   enum class Existing { kAnnounce, kIgnore } existing = Existing::kAnnounce;
   enum class Backend { kAuto, kInotify, kPoll } backend = Backend::kAuto;
   std::int64_t poll_interval = 5'000'000'000;
@@ -95,4 +99,98 @@ const std::vector<std::string>& known_processors();
 /// some were lost.
 std::vector<std::string> default_events(const std::string& processor);
 
+namespace config {
+
+/// The length of one turn of the pipeline at most; nothing periodic makes sense below it.
+inline constexpr std::int64_t kShortestPeriod = 10'000'000;
+/// Events must outlive the consumers' requests.
+inline constexpr std::int64_t kShortestRetention = 1'000'000'000;
+inline constexpr std::int64_t kSmallestJournal = std::int64_t{1} << 20;
+
+/// Every key; those of a section stand together. The words of an enumeration are in its order.
+inline constexpr Key kKeys[] = {
+    text("daemon.name", at<&Config::daemon_name>, "the host in the source of every event",
+         check_daemon_name),
+    list("publish.endpoint", at<&Config::publish, &Config::Publish::endpoints>,
+         "where events are published", check_endpoint, Type::kEndpoints),
+    // ZeroMQ takes 0 for "no limit": the memory of this process would be it.
+    number("publish.high_water_mark", at<&Config::publish, &Config::Publish::high_water_mark>,
+           "events kept for a slow subscriber", 1, std::numeric_limits<int>::max()),
+    duration("publish.heartbeat", at<&Config::publish, &Config::Publish::heartbeat>,
+             "how often the last positions are published", kShortestPeriod),
+    list("fetch.endpoint", at<&Config::fetch, &Config::Fetch::endpoints>, "where consumers fetch",
+         check_endpoint, Type::kEndpoints),
+    text("journal.path", at<&Config::journal, &Config::Journal::path>, "the database",
+         check_journal_path),
+    duration("journal.retain", at<&Config::journal, &Config::Journal::retain>,
+             "how long events are kept", kShortestRetention),
+    size("journal.retain_size", at<&Config::journal, &Config::Journal::retain_size>,
+         "how much is kept at most", kSmallestJournal),
+    word("journal.durability", at<&Config::journal, &Config::Journal::durability>,
+         "what a power cut may take back",
+         [] {
+           return Words{"process", "power"};
+         }),
+    duration("journal.consumer_expiry", at<&Config::journal, &Config::Journal::consumer_expiry>,
+             "a consumer silent for so long holds nothing back", kShortestRetention),
+    text("security.server_key", at<&Config::security, &Config::Security::server_key>,
+         "file of the daemon's secret key", check_path_or_none),
+    text("security.clients", at<&Config::security, &Config::Security::clients>,
+         "directory of the clients' public keys", check_path_or_none),
+    flag("security.insecure", at<&Config::security, &Config::Security::insecure>,
+         "bind beyond loopback without keys"),
+    text("security.group", at<&Config::security, &Config::Security::group>,
+         "group of the ipc sockets", check_group),
+    word("log.level", at<&Config::log, &Config::Log::level>, "what is logged",
+         [] {
+           return Words{"debug", "info", "warning", "error"};
+         }),
+    word("log.format", at<&Config::log, &Config::Log::format>, "text, or one JSON object a line",
+         [] {
+           return Words{"text", "json"};
+         }),
+
+    text("watch.name", at<&WatchConfig::name>, "the identity of the watch", check_watch_name),
+    text("watch.path", at<&WatchConfig::path>, "the directory", check_path),
+    word("watch.processor", at<&WatchConfig::processor>, "what makes a file finished",
+         [] { return known_processors(); }),
+    flag("watch.recursive", at<&WatchConfig::recursive>, "directories below as well"),
+    list("watch.events", at<&WatchConfig::events>, "which types are published", check_event_type),
+    list("watch.include", at<&WatchConfig::include>, "only what matches; empty: everything",
+         check_pattern),
+    list("watch.exclude", at<&WatchConfig::exclude>, "what is never announced", check_pattern),
+    list("watch.temporary", at<&WatchConfig::temporary>, "names of unfinished files",
+         check_pattern),
+    list("watch.temporary_add", at<&WatchConfig::temporary_add>, "further ones besides the default",
+         check_pattern),
+    word("watch.existing", at<&WatchConfig::existing>, "files that are there at the first start",
+         [] {
+           return Words{"announce", "ignore"};
+         }),
+    word("watch.backend", at<&WatchConfig::backend>, "how changes are found",
+         [] {
+           return Words{"auto", "inotify", "poll"};
+         }),
+    duration("watch.poll_interval", at<&WatchConfig::poll_interval>, "how often to poll",
+             kShortestPeriod),
+    duration("watch.settle", at<&WatchConfig::settle>, "announce after so long without a change"),
+    word("watch.writer_check", at<&WatchConfig::writer_check>, "how writers are recognised",
+         [] {
+           return Words{"lease", "off"};
+         }),
+    flag("watch.require_lease", at<&WatchConfig::require_lease>,
+         "refuse to start where leases do not work"),
+    duration("watch.stalled_after", at<&WatchConfig::stalled_after>,
+             "a temporary file this old is stalled; 0s: never"),
+    size("watch.min_size", at<&WatchConfig::min_size>, "smaller files are not announced", 0,
+         Type::kBytes),
+    word("watch.renamed", at<&WatchConfig::renamed>, "an announced file that gets another name",
+         [] {
+           return Words{"announce", "moved"};
+         }),
+    text("watch.previous_name", at<&WatchConfig::previous_name>, "the name this watch had before",
+         check_previous_name),
+};
+
+}  // namespace config
 }  // namespace inotifier

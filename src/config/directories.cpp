@@ -1,8 +1,26 @@
-#include <algorithm>
-
+// What is no file: single values, and watches of directories.
 #include "config/keys.hpp"
 
 namespace inotifier::config {
+
+Origin read_text(const Key& key, std::string_view name, std::string_view text, const Source& source,
+                 std::size_t line, Target target, Problems& problems) {
+  if (const auto node = parse_value(text, line)) {
+    return Setting(source, *node, name, problems).read(key, target);
+  }
+  problems.add(source, line, name, "is no list", "write [\"a\", \"b\"], or a,b");
+  return {&source, line, false};
+}
+
+WatchDraft watch_at(const std::string& path, std::string_view name, const Source& source,
+                    std::size_t line, const WatchDraft& model, Problems& problems) {
+  const Key& key = *find_key("watch.path");
+  auto watch = model;
+  const Node node{path, line, true};
+  watch.origin = Setting(source, node, name, problems).read(key, &watch.config);
+  watch.given[key.name] = watch.origin;
+  return watch;
+}
 
 void apply(const LoadOptions& options, const WatchDraft& defaults, Source& source, Draft& draft,
            Problems& problems) {
@@ -13,33 +31,21 @@ void apply(const LoadOptions& options, const WatchDraft& defaults, Source& sourc
     const std::string& option = options.watch_options[i];
     const auto equals = option.find('=');
     const auto name = option.substr(0, equals);
-    const auto names = key_names("watch");
+    const Key* key = find_key("watch." + name);
     if (equals == std::string::npos) {
       problems.add(source, i, name, "has no value", "write key=value, as in settle=5s");
-      continue;
-    }
-    const auto key = std::find_if(watch_keys().begin(), watch_keys().end(),
-                                  [&](const Key<WatchDraft>& known) { return known.name == name; });
-    if (key == watch_keys().end()) {
-      problems.add(source, i, name, "unknown key", suggest(name, names));
+    } else if (key == nullptr) {
+      problems.add(source, i, name, "unknown key", suggest(name, key_names("watch")));
     } else if (name == "path") {
       problems.add(source, i, name, "the path is the directory of the command line");
-    } else if (const auto node = parse_value(std::string_view(option).substr(equals + 1), i)) {
-      key->take(Setting(source, *node, name, problems), model);
     } else {
-      problems.add(source, i, name, "is no list", "write [\"a\", \"b\"], or a,b");
+      model.given[key->name] = read_text(*key, name, std::string_view(option).substr(equals + 1),
+                                         source, i, &model.config, problems);
     }
   }
   for (std::size_t i = 0; i < options.directories.size(); ++i) {
-    auto watch = model;
-    const auto line = options.watch_options.size() + i;
-    watch.place = Place{&source, line};
-    watch.path = watch.place;
-    watch.config.path = options.directories[i];
-    const Node node{options.directories[i], line, true};
-    watch.path_is_bad =
-        !Setting(source, node, "directory", problems).good(check_path(watch.config.path));
-    draft.watches.push_back(std::move(watch));
+    draft.watches.push_back(watch_at(options.directories[i], "directory", source,
+                                     options.watch_options.size() + i, model, problems));
   }
 }
 

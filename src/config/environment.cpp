@@ -3,7 +3,7 @@
 
 #include <algorithm>
 #include <cstdlib>
-#include <map>
+#include <iterator>
 
 #include "config/keys.hpp"
 #include "config/load.hpp"
@@ -33,15 +33,7 @@ namespace {
 constexpr std::string_view kPrefix = "INOTIFIER_";
 constexpr std::string_view kWatches = "INOTIFIER_WATCH";
 
-std::string variable_name(std::string_view section, std::string_view key) {
-  std::string name = fmt::format("{}{}_{}", kPrefix, section, key);
-  for (char& c : name) {
-    if (c >= 'a' && c <= 'z') c = static_cast<char>(c - 'a' + 'A');
-  }
-  return name;
-}
-
-/// Looks up variables and remembers those that are set as lines of the source.
+/// Looks up variables; those that are set become the lines of the source.
 class Variables {
  public:
   Variables(const Environment& environment, Source& source, Problems& problems)
@@ -53,20 +45,14 @@ class Variables {
     source_.lines.push_back(fmt::format("{}={}", name, *text));
     return text;
   }
-
-  template <typename Target>
-  bool take(const std::string& name, const Key<Target>& key, Target& target) {
+  /// False if it is not set.
+  bool read(const Key& key, Target target, Given& given) {
+    const auto name = variable_name(key.name);
     const auto text = get(name);
     if (!text) return false;
-    const auto node = parse_value(*text, line());
-    if (!node) {
-      wrong(name, "is no list", "write [\"a\", \"b\"], or a,b");
-      return true;
-    }
-    key.take(Setting(source_, *node, name, problems_), target);
+    given[key.name] = read_text(key, name, *text, source_, line(), target, problems_);
     return true;
   }
-
   void wrong(const std::string& name, std::string_view reason, std::string_view suggestion) {
     problems_.add(source_, line(), name, reason, suggestion);
   }
@@ -97,46 +83,47 @@ bool is_service_link(std::string_view rest) {
          rest.find("_PORT_") != std::string_view::npos;
 }
 
-/// Variables that we do not know but that were probably meant for us.
-void find_mistyped(const Environment& environment, Variables& variables) {
-  std::map<std::string, std::string> known;  // by name: what to write
-  std::vector<std::string> names{"INOTIFIER_CONFIG", std::string(kWatches)};
-  for (const auto& section : section_names()) {
-    for (const auto& key : key_names(section)) {
-      if (section == "watch" && key == "path") continue;  // INOTIFIER_WATCH it is
-      names.push_back(variable_name(section, key));
-    }
+/// What was meant by a variable that no key has; "" if it is probably not for this program.
+std::string suggest_variable(const std::string& name, const std::vector<std::string>& known) {
+  if (name == "INOTIFIER_WATCH_PATH" || name == "INOTIFIER_WATCHES") {
+    return "did you mean \"INOTIFIER_WATCH\"?";
   }
-  // What a command of ours finds, and what the clients read.
-  const std::vector<std::string> of_others{"INOTIFIER_PATH", "INOTIFIER_TYPE", "INOTIFIER_ID",
-                                           "INOTIFIER_KEY", "INOTIFIER_SERVER_KEY"};
+  if (const auto near = nearest(name, known, false); !near.empty()) {
+    return fmt::format("did you mean \"{}\"?", near);
+  }
+  std::string suggestion;
+  for (const auto& section : section_names()) {
+    const auto begin = variable_name(section) + '_';
+    if (!name.starts_with(begin) && name + '_' != begin) continue;
+    std::vector<std::string> of_section;
+    std::copy_if(known.begin(), known.end(), std::back_inserter(of_section),
+                 [&](const std::string& each) { return each.starts_with(begin); });
+    suggestion = suggest("", of_section);
+  }
+  return suggestion;
+}
+
+/// Variables that no key has but that were probably meant for this program.
+void find_mistyped(const Environment& environment, Variables& variables) {
+  // The last ones are what a command finds, and what the clients read.
+  std::vector<std::string> others{"INOTIFIER_PATH", "INOTIFIER_TYPE", "INOTIFIER_ID",
+                                  "INOTIFIER_KEY", "INOTIFIER_SERVER_KEY"};
+  std::vector<std::string> known{"INOTIFIER_CONFIG", std::string(kWatches)};
+  for (const auto& key : kKeys) {
+    if (key.name != "watch.path") known.push_back(variable_name(key.name));  // INOTIFIER_WATCH
+  }
+  const auto is_in = [](const std::vector<std::string>& list, const std::string& name) {
+    return std::find(list.begin(), list.end(), name) != list.end();
+  };
   for (const auto& name : environment.names()) {
-    if (!name.starts_with(kPrefix) || std::find(names.begin(), names.end(), name) != names.end() ||
-        std::find(of_others.begin(), of_others.end(), name) != of_others.end()) {
+    if (!name.starts_with(kPrefix) || is_in(known, name) || is_in(others, name) ||
+        is_service_link(std::string_view(name).substr(kPrefix.size()))) {
       continue;
     }
-    const auto rest = std::string_view(name).substr(kPrefix.size());
-    if (is_service_link(rest)) continue;
-    std::string section;
-    for (const auto& candidate : section_names()) {
-      const auto begin = variable_name(candidate, "");
-      if (name.starts_with(begin) || name + "_" == begin) section = candidate;
+    const auto suggestion = suggest_variable(name, known);
+    if (!suggestion.empty() && variables.get(name)) {
+      variables.wrong(name, "unknown variable", suggestion);
     }
-    std::string suggestion;
-    if (name == "INOTIFIER_WATCH_PATH" || name == "INOTIFIER_WATCHES") {
-      suggestion = "did you mean \"INOTIFIER_WATCH\"?";
-    } else if (const auto near = nearest(name, names, false); !near.empty()) {
-      suggestion = fmt::format("did you mean \"{}\"?", near);
-    } else if (!section.empty()) {
-      std::vector<std::string> of_section;
-      const auto begin = variable_name(section, "");
-      std::copy_if(names.begin(), names.end(), std::back_inserter(of_section),
-                   [&](const std::string& n) { return n.starts_with(begin); });
-      suggestion = suggest("", of_section);
-    } else {
-      continue;
-    }
-    if (variables.get(name)) variables.wrong(name, "unknown variable", suggestion);
   }
 }
 
@@ -147,24 +134,33 @@ bool is_inside_a_command(const Environment& environment) {
 
 }  // namespace
 
+std::string variable_name(std::string_view key) {
+  std::string name = fmt::format("{}{}", kPrefix, key);
+  for (char& c : name) {
+    if (c == '.') c = '_';
+    if (c >= 'a' && c <= 'z') c = static_cast<char>(c - 'a' + 'A');
+  }
+  return name;
+}
+
 void apply(const Environment& environment, const LoadOptions& options, Source& source, Draft& draft,
            WatchDraft& watch_defaults, Problems& problems) {
   Variables variables(environment, source, problems);
   find_mistyped(environment, variables);
-  for (const auto& section : sections()) {
-    for (const auto& key : section.keys) {
-      variables.take(variable_name(section.name, key.name), key, draft);
-    }
-  }
   const bool inside = is_inside_a_command(environment);
   const auto text =
       options.only_directories || inside ? std::nullopt : environment(std::string(kWatches));
   const auto paths = split_paths(text.value_or(""));
-  for (const auto& key : watch_keys()) {
-    const auto name = variable_name("watch", key.name);
-    if (key.name == "path" || !variables.take(name, key, watch_defaults)) continue;
-    if (paths.empty() && options.directories.empty() && !inside) {
-      variables.wrong(name,
+  const bool has_watch = !paths.empty() || !options.directories.empty() || inside;
+  for (const auto& key : kKeys) {
+    const bool of_watch = key.section() == "watch";
+    const Target target = of_watch ? Target(&watch_defaults.config) : Target(&draft.config);
+    if (key.name == "watch.path" ||
+        !variables.read(key, target, of_watch ? watch_defaults.given : draft.given)) {
+      continue;
+    }
+    if (of_watch && !has_watch) {
+      variables.wrong(variable_name(key.name),
                       "there is no watch that this is for: it holds for those that "
                       "INOTIFIER_WATCH makes, not for those of the file",
                       "set INOTIFIER_WATCH=/a:/b, or write it below [[watch]]");
@@ -173,14 +169,8 @@ void apply(const Environment& environment, const LoadOptions& options, Source& s
   if (paths.empty()) return;
   variables.get(std::string(kWatches));
   for (const auto& path : paths) {
-    auto watch = watch_defaults;
-    watch.place = Place{&source, variables.line()};
-    watch.path = watch.place;
-    watch.config.path = path;
-    const Node node{path, variables.line(), true};
-    watch.path_is_bad =
-        !Setting(source, node, std::string(kWatches), problems).good(check_path(path));
-    draft.watches.push_back(std::move(watch));
+    draft.watches.push_back(
+        watch_at(path, kWatches, source, variables.line(), watch_defaults, problems));
   }
 }
 

@@ -1,8 +1,7 @@
-// From what was written to what holds: the defaults that depend on other keys, and names.
+// From what was written to what holds: defaults and rules that concern several keys.
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <map>
 #include <set>
 
 #include "base/path.hpp"
@@ -11,188 +10,232 @@
 namespace inotifier::config {
 namespace {
 
-std::string shown(const Place& place) {
-  return place.source->numbered ? fmt::format("line {}", place.line + 1) : place.source->name;
+using Strings = std::vector<std::string>;
+
+std::string shown(const Origin& origin) {
+  return origin.source->numbered ? fmt::format("line {}", origin.line + 1) : origin.source->name;
 }
 
-void check_names(const std::vector<WatchDraft>& watches, Problems& problems) {
-  std::map<std::string, Place> seen;
-  for (const auto& watch : watches) {
-    if (!watch.name) continue;
-    const auto [first, is_new] = seen.emplace(watch.config.name, *watch.name);
-    if (is_new) continue;
-    problems.add(*watch.name->source, watch.name->line, "watch.name",
-                 fmt::format("two watches are called \"{}\", the first in {}", watch.config.name,
-                             shown(first->second)),
-                 "the name is the watch's identity: every watch needs its own");
-  }
+/// Where a value that will do was written; null if there is none.
+const Origin* origin_of(const Given& given, std::string_view key) {
+  const auto found = given.find(key);
+  return found == given.end() || !found->second.good ? nullptr : &found->second;
 }
 
-/// A watch without a name is called after its directory, with -2, -3 ... if that is taken.
-void give_names(std::vector<WatchDraft>& watches) {
-  std::set<std::string> taken;
-  for (const auto& watch : watches) {
-    if (watch.name) taken.insert(watch.config.name);
+/// Values that contradict others are told where they were written; a default contradicts nothing.
+class Rules {
+ public:
+  Rules(Draft& draft, Problems& problems) : draft_(draft), problems_(problems) {}
+
+  void run() {
+    for (auto& watch : draft_.watches) complete(watch);
+    check_twice("watch.name", &WatchConfig::name, "two watches are called",
+                "the name is the watch's identity: every watch needs its own");
+    give_names();
+    check_previous_names();
+    check_endpoints();
+    check_security();
   }
-  std::map<std::string, int> last_number;
-  for (auto& watch : watches) {
-    if (watch.name) continue;
-    const auto base = name_from_path(watch.config.path);
-    auto name = base;
-    for (int& number = last_number.try_emplace(base, 1).first->second; taken.contains(name);) {
-      const auto suffix = fmt::format("-{}", ++number);
-      name = base.substr(0, 64 - suffix.size()) + suffix;
+
+ private:
+  void wrong(const Given& given, std::string_view key, std::string_view reason,
+             std::string_view suggestion) {
+    const Origin* origin = origin_of(given, key);
+    if (origin != nullptr) problems_.add(*origin->source, origin->line, key, reason, suggestion);
+  }
+
+  static void add_missing(Strings& list, const Strings& more) {
+    for (const auto& item : more) {
+      if (std::find(list.begin(), list.end(), item) == list.end()) list.push_back(item);
     }
-    taken.insert(name);
-    watch.config.name = name;
   }
-}
 
-/// After all have their names.
-void check_previous_names(const std::vector<WatchDraft>& watches, Problems& problems) {
-  std::map<std::string, Place> seen;
-  for (const auto& watch : watches) {
-    const std::string& name = watch.config.previous_name;
-    if (name.empty() || !watch.previous_name) continue;
-    const auto wrong = [&](std::string_view reason, std::string_view suggestion) {
-      problems.add(*watch.previous_name->source, watch.previous_name->line, "watch.previous_name",
-                   reason, suggestion);
-    };
-    const auto holder = std::find_if(watches.begin(), watches.end(), [&](const WatchDraft& other) {
-      return other.config.name == name;
-    });
-    if (holder != watches.end()) {
-      wrong(fmt::format("\"{}\" is the present name of {} watch", name,
+  /// What depends on other keys of the same watch.
+  void complete(WatchDraft& watch) {
+    auto& config = watch.config;
+    if (!watch.given.contains("watch.path")) {
+      problems_.add(*watch.origin.source, watch.origin.line, "watch.path", "is missing",
+                    "write the directory to watch: path = \"/srv/incoming\"");
+    } else if (!config.path.empty()) {
+      config.path = absolute(config.path);
+    }
+    const bool is_raw = config.processor == "all-events";
+    if (!watch.given.contains("watch.exclude") && !is_raw) config.exclude = kDefaultExclude;
+    if (!watch.given.contains("watch.temporary") && !is_raw) config.temporary = kDefaultTemporary;
+    add_missing(config.temporary, config.temporary_add);
+    config.temporary_add.clear();
+    choose_events(watch);
+    if (config.require_lease && config.writer_check == WatchConfig::WriterCheck::kOff) {
+      problems_.add(*watch.origin.source, watch.origin.line, "watch.require_lease",
+                    "contradicts writer_check = \"off\", which takes no lease");
+    }
+  }
+
+  void choose_events(WatchDraft& watch) {
+    auto& config = watch.config;
+    auto defaults = default_events(config.processor);
+    const bool is_raw = config.processor == "all-events";
+    if (origin_of(watch.given, "watch.events") == nullptr) {
+      // Who wants file.moved for renames wants it published.
+      const bool moved = config.renamed == WatchConfig::Renamed::kMoved && !is_raw;
+      config.events = std::move(defaults);
+      if (moved) add_missing(config.events, {"file.moved"});
+      return;
+    }
+    if (config.events.empty()) {
+      wrong(watch.given, "watch.events", "an empty list: nothing would be published",
+            "leave it out for the processor's default");
+    }
+    for (const auto& type : config.events) {
+      if (!is_raw || !type.starts_with("file.")) continue;
+      wrong(watch.given, "watch.events",
+            fmt::format("the processor \"all-events\" never says {}", type),
+            "it says what inotify says; for finished files write processor = \"completed\"");
+    }
+    Strings events;
+    add_missing(events, config.events);  // each once
+    for (const auto& type : defaults) {
+      if (type.starts_with("watch.")) add_missing(events, {type});
+    }
+    config.events = std::move(events);
+  }
+
+  /// That no two watches have the same value.
+  void check_twice(std::string_view key, std::string WatchConfig::*field, std::string_view reason,
+                   std::string_view suggestion) {
+    std::map<std::string_view, const Origin*> seen;
+    for (const auto& watch : draft_.watches) {
+      const std::string& value = watch.config.*field;
+      const Origin* origin = origin_of(watch.given, key);
+      if (origin == nullptr || value.empty()) continue;
+      const auto [first, is_new] = seen.emplace(value, origin);
+      if (is_new) continue;
+      wrong(watch.given, key,
+            fmt::format("{} \"{}\", the first in {}", reason, value, shown(*first->second)),
+            suggestion);
+    }
+  }
+
+  /// A watch without a name is called after its directory, with -2, -3 ... if that is taken.
+  void give_names() {
+    std::set<std::string> taken;
+    for (const auto& watch : draft_.watches) taken.insert(watch.config.name);
+    std::map<std::string, int> last_number;
+    for (auto& [config, origin, given] : draft_.watches) {
+      if (!config.name.empty()) continue;
+      const auto base = name_from_path(config.path);
+      config.name = base;
+      for (int& number = last_number.try_emplace(base, 1).first->second;
+           taken.contains(config.name);) {
+        const auto suffix = fmt::format("-{}", ++number);
+        config.name = base.substr(0, 64 - suffix.size()) + suffix;
+      }
+      taken.insert(config.name);
+    }
+  }
+
+  /// After all have their names.
+  void check_previous_names() {
+    const auto& watches = draft_.watches;
+    for (const auto& watch : watches) {
+      const std::string& name = watch.config.previous_name;
+      const auto holder = std::find_if(watches.begin(), watches.end(), [&](const auto& other) {
+        return other.config.name == name;
+      });
+      if (holder == watches.end()) continue;
+      wrong(watch.given, "watch.previous_name",
+            fmt::format("\"{}\" is the present name of {} watch", name,
                         &*holder == &watch ? "this" : "a"),
             "write the name that this watch had before, and no watch has now");
     }
-    const auto [first, is_new] = seen.emplace(name, *watch.previous_name);
-    if (!is_new) {
-      wrong(fmt::format("two watches were called \"{}\", the first in {}", name,
-                        shown(first->second)),
-            "only one of them can take over what is known of it");
+    check_twice("watch.previous_name", &WatchConfig::previous_name, "two watches were called",
+                "only one of them can take over what is known of it");
+  }
+
+  /// Two sockets cannot have one endpoint.
+  void check_endpoints() {
+    std::map<std::string, std::string_view> taken;  // by endpoint_key(): whose it is
+    for (const auto& [key, list] : {std::pair{"publish.endpoint", &draft_.config.publish.endpoints},
+                                    {"fetch.endpoint", &draft_.config.fetch.endpoints}}) {
+      if (list->empty()) {
+        wrong(draft_.given, key, "an empty list: there would be nothing to connect to",
+              "leave it out for the default");
+      }
+      for (const auto& endpoint : *list) {
+        const auto socket = endpoint_key(endpoint);
+        const auto [first, is_new] = taken.emplace(socket, key);
+        if (is_new || socket.empty()) continue;
+        if (first->second == key) {
+          wrong(draft_.given, key, fmt::format("\"{}\" is there twice", endpoint), "");
+        } else {
+          check_shared(endpoint);
+        }
+      }
     }
   }
-}
 
-/// What an endpoint beyond this machine needs.
-void check_security(const Draft& draft, Problems& problems) {
-  const auto& security = draft.config.security;
-  const auto wrong = [&](const std::optional<Place>& place, std::string_view key,
-                         std::string_view reason, std::string_view suggestion) {
-    if (place) problems.add(*place->source, place->line, key, reason, suggestion);
-  };
-  const bool has_keys = !security.server_key.empty();
-  if (has_keys && security.clients.empty()) {
-    wrong(draft.server_key, "security.server_key", "without clients nobody could connect",
-          "write clients = \"/etc/inotifier/clients\", a directory with one public key file for "
-          "each client (inotifier keygen NAME makes them)");
+  /// `endpoint` is that of publish and of fetch.
+  void check_shared(const std::string& endpoint) {
+    const bool is_fetch = origin_of(draft_.given, "fetch.endpoint") != nullptr;
+    const auto* publish = origin_of(draft_.given, "publish.endpoint");
+    wrong(draft_.given, is_fetch ? "fetch.endpoint" : "publish.endpoint",
+          fmt::format("\"{}\" is the endpoint of [{}] as well{}", printable(endpoint),
+                      is_fetch ? "publish" : "fetch",
+                      is_fetch && publish != nullptr ? fmt::format(", in {}", shown(*publish))
+                                                     : ", by default"),
+          "each needs one of its own");
   }
-  if (!has_keys && !security.clients.empty()) {
-    wrong(draft.clients, "security.clients", "without server_key no key is asked for",
-          "write server_key = \"/etc/inotifier/server.key_secret\" (inotifier keygen server)");
+
+  /// What an endpoint beyond this machine needs.
+  void check_security() {
+    const auto& security = draft_.config.security;
+    const auto& given = draft_.given;
+    const bool has_keys = !security.server_key.empty();
+    if (has_keys && security.clients.empty()) {
+      wrong(given, "security.server_key", "without clients nobody could connect",
+            "write clients = \"/etc/inotifier/clients\", a directory with one public key file for "
+            "each client (inotifier keygen NAME makes them)");
+    }
+    if (!has_keys && !security.clients.empty()) {
+      wrong(given, "security.clients", "without server_key no key is asked for",
+            "write server_key = \"/etc/inotifier/server.key_secret\" (inotifier keygen server)");
+    }
+    if (has_keys && security.insecure) {
+      wrong(given, "security.insecure", "contradicts server_key: with it keys are asked for",
+            "leave one of them out");
+    }
+    if (has_keys || security.insecure) return;
+    check_loopback("publish.endpoint", draft_.config.publish.endpoints);
+    check_loopback("fetch.endpoint", draft_.config.fetch.endpoints);
   }
-  if (has_keys && security.insecure) {
-    wrong(draft.insecure, "security.insecure", "contradicts server_key: with it keys are asked for",
-          "leave one of them out");
-  }
-  if (has_keys || security.insecure) return;
-  const auto check = [&](const std::vector<std::string>& endpoints,
-                         const std::optional<Place>& place, std::string_view key) {
+
+  void check_loopback(std::string_view key, const Strings& endpoints) {
     for (const auto& endpoint : endpoints) {
       if (!is_beyond_loopback(endpoint)) continue;
-      const auto port = endpoint.substr(endpoint.rfind(':') + 1);
-      wrong(place, key,
+      wrong(draft_.given, key,
             fmt::format("\"{}\" can be reached from other machines, and no keys are asked for: "
                         "everybody there could read the names of all files",
                         printable(endpoint)),
             fmt::format("set server_key and clients below [security] (inotifier keygen makes the "
                         "keys), or bind \"tcp://127.0.0.1:{}\" and use a tunnel (ssh, WireGuard), "
                         "or, in a network that you trust, write insecure = true below [security]",
-                        port));
+                        endpoint.substr(endpoint.rfind(':') + 1)));
     }
-  };
-  check(draft.config.publish.endpoints, draft.publish_endpoint, "publish.endpoint");
-  check(draft.config.fetch.endpoints, draft.fetch_endpoint, "fetch.endpoint");
-}
+  }
 
-/// Two sockets cannot have one endpoint.
-void check_endpoints(const Draft& draft, Problems& problems) {
-  std::set<std::string> taken;
-  for (const auto& endpoint : draft.config.publish.endpoints) {
-    if (const auto key = endpoint_key(endpoint); !key.empty()) taken.insert(key);
-  }
-  for (const auto& endpoint : draft.config.fetch.endpoints) {
-    if (!taken.contains(endpoint_key(endpoint))) continue;
-    const bool is_fetch = draft.fetch_endpoint.has_value();
-    const auto& place = is_fetch ? draft.fetch_endpoint : draft.publish_endpoint;
-    if (!place) continue;
-    problems.add(*place->source, place->line, is_fetch ? "fetch.endpoint" : "publish.endpoint",
-                 fmt::format("\"{}\" is the endpoint of [{}] as well{}", printable(endpoint),
-                             is_fetch ? "publish" : "fetch",
-                             is_fetch && draft.publish_endpoint
-                                 ? fmt::format(", in {}", shown(*draft.publish_endpoint))
-                                 : ", by default"),
-                 "each needs one of its own");
-  }
-}
-
-void add_missing(std::vector<std::string>& list, const std::vector<std::string>& more) {
-  for (const auto& item : more) {
-    if (std::find(list.begin(), list.end(), item) == list.end()) list.push_back(item);
-  }
-}
-
-void choose_events(WatchDraft& watch, Problems& problems) {
-  auto& config = watch.config;
-  const auto defaults = default_events(config.processor);
-  if (!watch.events) {
-    config.events = defaults;
-    // Whoever wants renames told as file.moved wants to hear of them.
-    if (config.renamed == WatchConfig::Renamed::kMoved && config.processor != "all-events") {
-      add_missing(config.events, {"file.moved"});
-    }
-    return;
-  }
-  for (const auto& type : config.events) {
-    if (config.processor != "all-events" || !type.starts_with("file.")) continue;
-    problems.add(*watch.events->source, watch.events->line, "watch.events",
-                 fmt::format("the processor \"all-events\" never says {}", type),
-                 "it says what inotify says; for finished files write processor = \"completed\"");
-  }
-  for (const auto& type : defaults) {
-    if (type.starts_with("watch.")) add_missing(config.events, {type});
-  }
-}
+  Draft& draft_;
+  Problems& problems_;
+};
 
 }  // namespace
 
 void finish(Draft& draft, Problems& problems) {
-  check_names(draft.watches, problems);
-  for (auto& watch : draft.watches) {
-    auto& config = watch.config;
-    if (!watch.path) {
-      problems.add(*watch.place.source, watch.place.line, "watch.path", "is missing",
-                   "write the directory to watch: path = \"/srv/incoming\"");
-    } else if (!watch.path_is_bad) {
-      config.path = absolute(config.path);
-    }
-    const bool is_raw = config.processor == "all-events";
-    if (!watch.exclude && !is_raw) config.exclude = kDefaultExclude;
-    if (!watch.temporary && !is_raw) config.temporary = kDefaultTemporary;
-    add_missing(config.temporary, watch.temporary_add);
-    choose_events(watch, problems);
-    if (config.require_lease && config.writer_check == WatchConfig::WriterCheck::kOff) {
-      problems.add(*watch.place.source, watch.place.line, "watch.require_lease",
-                   "contradicts writer_check = \"off\", which takes no lease");
-    }
+  Rules(draft, problems).run();
+  auto& security = draft.config.security;
+  for (auto* path : {&draft.config.journal.path, &security.server_key, &security.clients}) {
+    if (!path->empty()) *path = absolute(*path);
   }
-  give_names(draft.watches);
-  check_previous_names(draft.watches, problems);
-  check_endpoints(draft, problems);
-  check_security(draft, problems);
   for (auto& watch : draft.watches) draft.config.watches.push_back(std::move(watch.config));
-  draft.watches.clear();
 }
 
 }  // namespace inotifier::config

@@ -1,9 +1,9 @@
-// The table of all keys: what file, environment, command line and printing go by. A new option is
-// one line here, one in print.cpp, and one in conf/inotifier.toml (a test compares).
+// The steps of loading, in order: file, environment, command line, then what depends on all keys.
+// During load_config() only, on its thread.
 #pragma once
 
+#include <map>
 #include <optional>
-#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -13,52 +13,26 @@
 
 namespace inotifier::config {
 
-/// Where something of a watch was written; `source` outlives the draft.
-struct Place {
-  const Source* source = nullptr;
-  std::size_t line = 0;
-};
+/// What was written, before the defaults that depend on other keys; all by the names of keys.
+using Given = std::map<std::string_view, Origin>;
 
-/// A watch before the defaults that depend on its other keys.
 struct WatchDraft {
   WatchConfig config;
-  Place place;
-  std::optional<Place> name;  ///< set if the name was given; the value is in `config`
-  std::optional<Place> path;
-  std::optional<Place> events;
-  std::optional<Place> previous_name;
-  bool path_is_bad = false;
-  bool exclude = false;  ///< set if it was given
-  bool temporary = false;
-  std::vector<std::string> temporary_add;
+  Origin origin;
+  Given given;
 };
 
 struct Draft {
   Config config;
-  std::optional<Place> publish_endpoint;  ///< set if it was given
-  std::optional<Place> fetch_endpoint;
-  std::optional<Place> server_key;
-  std::optional<Place> clients;
-  std::optional<Place> insecure;
-  bool group = false;
+  Given given;
   std::vector<WatchDraft> watches;
 };
 
-template <typename Target>
-struct Key {
-  std::string_view name;
-  void (*take)(const Setting& setting, Target& target);
-};
-
-struct Section {
-  std::string_view name;
-  std::span<const Key<Draft>> keys;
-};
-
-std::span<const Section> sections();
-std::span<const Key<WatchDraft>> watch_keys();
-std::vector<std::string> section_names();  ///< with "watch"
-/// Of a section, or of "watch".
+/// The key of that name ("watch.settle"); null if there is none.
+const Key* find_key(std::string_view name);
+/// In the order of the rows, with "watch".
+std::vector<std::string> section_names();
+/// Without the section.
 std::vector<std::string> key_names(std::string_view section);
 
 /// The whole of a file.
@@ -72,8 +46,18 @@ void apply(const Environment& environment, const LoadOptions& options, Source& s
 /// `source`.
 void apply(const LoadOptions& options, const WatchDraft& defaults, Source& source, Draft& draft,
            Problems& problems);
-/// Turns the drafts into watches: defaults, names, duplicates.
+/// Turns the drafts into watches: defaults, names, duplicates, contradictions.
 void finish(Draft& draft, Problems& problems);
+
+/// A value that is not of a file. Errors call it `name`; `line` is that of the source.
+Origin read_text(const Key& key, std::string_view name, std::string_view text, const Source& source,
+                 std::size_t line, Target target, Problems& problems);
+/// A watch like `model` at `path`.
+WatchDraft watch_at(const std::string& path, std::string_view name, const Source& source,
+                    std::size_t line, const WatchDraft& model, Problems& problems);
+
+/// "journal.retain" -> "INOTIFIER_JOURNAL_RETAIN"
+std::string variable_name(std::string_view key);
 
 /// The host name, without what a daemon's name cannot have.
 std::string default_daemon_name();
@@ -83,21 +67,5 @@ std::string default_endpoint(const Environment& environment, std::string_view wh
 std::string default_journal(const Environment& environment);
 /// "inotifier" for a service that may give its sockets to that group; else "".
 std::string default_group();
-
-inline constexpr Choice<Config::Log::Format> kFormats[] = {{"text", Config::Log::Format::kText},
-                                                           {"json", Config::Log::Format::kJson}};
-inline constexpr Choice<Config::Journal::Durability> kDurabilities[] = {
-    {"process", Config::Journal::Durability::kProcess},
-    {"power", Config::Journal::Durability::kPower}};
-inline constexpr Choice<WatchConfig::Existing> kExisting[] = {
-    {"announce", WatchConfig::Existing::kAnnounce}, {"ignore", WatchConfig::Existing::kIgnore}};
-inline constexpr Choice<WatchConfig::Backend> kBackends[] = {
-    {"auto", WatchConfig::Backend::kAuto},
-    {"inotify", WatchConfig::Backend::kInotify},
-    {"poll", WatchConfig::Backend::kPoll}};
-inline constexpr Choice<WatchConfig::WriterCheck> kWriterChecks[] = {
-    {"lease", WatchConfig::WriterCheck::kLease}, {"off", WatchConfig::WriterCheck::kOff}};
-inline constexpr Choice<WatchConfig::Renamed> kRenamed[] = {
-    {"announce", WatchConfig::Renamed::kAnnounce}, {"moved", WatchConfig::Renamed::kMoved}};
 
 }  // namespace inotifier::config

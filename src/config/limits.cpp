@@ -1,5 +1,7 @@
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "config/tree.hpp"
 
 namespace inotifier::config {
@@ -8,66 +10,41 @@ namespace {
 // Ours needs two levels and one dot; toml11 recurses for each.
 constexpr int kDeepest = 32;
 
-/// Skips the string that begins at `i`; the index behind it. Lets a string without an end go to the
-/// end of its line, or of the text: the parser tells.
-std::size_t behind_string(std::string_view text, std::size_t i, std::size_t& line) {
-  const char quote = text[i];
-  const std::string three(3, quote);
-  const bool is_long = text.substr(i, 3) == three;
-  i += is_long ? 3 : 1;
-  for (; i < text.size(); ++i) {
-    if (text[i] == '\n') {
-      if (!is_long) return i;
-      ++line;
-    } else if (text[i] == '\\' && quote == '"') {
-      if (i + 1 < text.size() && text[i + 1] == '\n') ++line;
-      ++i;
-    } else if (is_long ? text.substr(i, 3) == three : text[i] == quote) {
-      return i + (is_long ? 3 : 1);
-    }
-  }
-  return i;
-}
-
 }  // namespace
 
 std::string too_deep(std::string_view text, std::size_t& line) {
   line = 0;
   int depth = 0;
   int dots = 0;
-  std::size_t i = 0;
-  while (i < text.size()) {
-    switch (text[i]) {
-      case '#':
-        while (i < text.size() && text[i] != '\n') ++i;
-        continue;
-      case '"':
-      case '\'':
-        i = behind_string(text, i, line);
-        continue;
-      case '\n':
-        ++line;
-        dots = 0;
-        break;
-      case ',':
-      case '=':
-        dots = 0;
-        break;
-      case '[':
-      case '{':
-        if (++depth > kDeepest) return fmt::format("brackets are nested deeper than {}", kDeepest);
-        break;
-      case ']':
-      case '}':
-        if (depth > 0) --depth;
-        break;
-      case '.':
-        if (++dots > kDeepest) return fmt::format("a key has more than {} parts", kDeepest);
-        break;
-      default:
-        break;
+  std::string quote;  // that ends the text at `i`; "" outside of texts
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    if (c == '\n') {
+      ++line;
+      dots = 0;
+      if (quote.size() == 1) quote.clear();  // without an end: the parser tells
+    } else if (!quote.empty()) {
+      if (text.substr(i, quote.size()) == quote) {
+        i += quote.size() - 1;
+        quote.clear();
+      } else if (c == '\\' && quote[0] == '"' && text.substr(i + 1, 1) != "\n") {
+        ++i;
+      }
+    } else if (c == '#') {
+      i = std::min(text.find('\n', i), text.size()) - 1;
+    } else if (c == '"' || c == '\'') {
+      const std::string three(3, c);
+      quote = text.substr(i, 3) == three ? three : std::string(1, c);
+      i += quote.size() - 1;
+    } else if (c == ',' || c == '=') {
+      dots = 0;
+    } else if (c == '[' || c == '{') {
+      if (++depth > kDeepest) return fmt::format("brackets are nested deeper than {}", kDeepest);
+    } else if (c == ']' || c == '}') {
+      depth = std::max(depth - 1, 0);
+    } else if (c == '.' && ++dots > kDeepest) {
+      return fmt::format("a key has more than {} parts", kDeepest);
     }
-    ++i;
   }
   return {};
 }

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <limits>
 #include <sstream>
@@ -79,6 +80,25 @@ std::vector<std::string> split_lines(std::string_view text) {
   return lines;
 }
 
+/// What toml11 3 calls the errors that people make, the reason, and what to write instead.
+constexpr std::array<std::array<std::string_view, 3>, 11> kSyntaxErrors{{
+    {"unknown value appeared", "the value is none that TOML knows",
+     "a text stands in quotes: \"...\""},
+    {"separator `=`", "\"=\" is missing", "write key = value, or [section]"},
+    {"missing value", "the value is missing", ""},
+    {"invalid line format", "something follows the value",
+     "one key = value a line; a text stands in quotes"},
+    {"not a valid string", "the text has no end, or a backslash that means nothing",
+     "write \"\\\\\" for a backslash, or the text in single quotes"},
+    {"string:", "the text has no end, or a backslash that means nothing",
+     "write \"\\\\\" for a backslash, or the text in single quotes"},
+    {"array separator", "the list has no end, or an element no comma", "as in [\"a\", \"b\"]"},
+    {"parse_array", "the list has no end, or an element no comma", "as in [\"a\", \"b\"]"},
+    {"invalid key", "this is neither key = value nor [section]", ""},
+    {"invalid table key", "this is neither key = value nor [section]", ""},
+    {"unknown line", "this is neither key = value nor [section]", ""},
+}};
+
 /// toml11 explains in several lines with a drawing; this is the one that says what is wrong.
 ValidationError reduce(const std::string& message, std::string_view line) {
   const auto has = [&](std::string_view part) { return message.find(part) != std::string::npos; };
@@ -96,28 +116,13 @@ ValidationError reduce(const std::string& message, std::string_view line) {
                         first > 0 ? fmt::format(", the first time in line {}", first) : ""),
             key == "watch" ? "write [[watch]] with two brackets, each time" : ""};
   }
-  if (has("unknown value appeared")) {
-    for (const auto* word : {"True", "TRUE", "False", "FALSE", "yes", "no", "on", "off"}) {
-      if (line.find(word) != std::string_view::npos) {
-        return {"the value is none that TOML knows", "write true or false, or a text in quotes"};
-      }
+  for (const auto* word : {"True", "TRUE", "False", "FALSE", "yes", "no", "on", "off"}) {
+    if (has("unknown value appeared") && line.find(word) != std::string_view::npos) {
+      return {"the value is none that TOML knows", "write true or false, or a text in quotes"};
     }
-    return {"the value is none that TOML knows", "a text stands in quotes: \"...\""};
   }
-  if (has("separator `=`")) return {"\"=\" is missing", "write key = value, or [section]"};
-  if (has("missing value")) return {"the value is missing", ""};
-  if (has("invalid line format")) {
-    return {"something follows the value", "one key = value a line; a text stands in quotes"};
-  }
-  if (has("not a valid string") || has("string:")) {
-    return {"the text has no end, or a backslash that means nothing",
-            "write \"\\\\\" for a backslash, or the text in single quotes"};
-  }
-  if (has("array separator") || has("parse_array")) {
-    return {"the list has no end, or an element no comma", "as in [\"a\", \"b\"]"};
-  }
-  if (has("invalid key") || has("invalid table key") || has("unknown line")) {
-    return {"this is neither key = value nor [section]", ""};
+  for (const auto& [part, reason, suggestion] : kSyntaxErrors) {
+    if (has(part)) return {std::string(reason), std::string(suggestion)};
   }
   auto reason = message.substr(0, message.find('\n'));
   for (const std::string_view prefix : {"[error] ", "toml::"}) {
@@ -155,6 +160,26 @@ std::string read_file(const std::string& path) {
   return text;
 }
 
+/// Those that depend on who runs it, and where.
+void set_defaults(Draft& draft, const LoadOptions& options, const Environment& environment,
+                  const Source& variables, Problems& problems) {
+  auto& config = draft.config;
+  config.daemon_name_given = draft.given.contains("daemon.name");
+  if (config.daemon_name.empty()) config.daemon_name = default_daemon_name();
+  if (config.journal.path.empty()) config.journal.path = default_journal(environment);
+  if (!draft.given.contains("security.group")) config.security.group = default_group();
+  for (const auto& [section, endpoints] :
+       {std::pair{"publish", &config.publish.endpoints}, {"fetch", &config.fetch.endpoints}}) {
+    const auto key = fmt::format("{}.endpoint", section);
+    if (draft.given.contains(key)) continue;
+    endpoints->push_back(default_endpoint(environment, section));
+    const auto error = check_endpoint(endpoints->back());
+    if (!error || options.only_directories) continue;
+    problems.add(variables, variables.lines.size(), endpoints->back(), error->reason,
+                 fmt::format("set {}, or endpoint below [{}]", variable_name(key), section));
+  }
+}
+
 /// `text` is the file's; `file_name` "" if there is none.
 Config assemble(std::string_view text, const std::string& file_name, const LoadOptions& options,
                 const Environment& environment) {
@@ -170,21 +195,7 @@ Config assemble(std::string_view text, const std::string& file_name, const LoadO
   }
   apply(environment, options, variables, draft, watch_defaults, problems);
   apply(options, watch_defaults, arguments, draft, problems);
-  if (draft.config.daemon_name.empty()) draft.config.daemon_name = default_daemon_name();
-  const auto add_default = [&](std::vector<std::string>& endpoints, std::string_view section,
-                               std::string_view variable) {
-    if (!endpoints.empty()) return;
-    auto endpoint = default_endpoint(environment, section);
-    if (const auto error = check_endpoint(endpoint); error && !options.only_directories) {
-      problems.add(variables, variables.lines.size(), endpoint, error->reason,
-                   fmt::format("set {}, or endpoint below [{}]", variable, section));
-    }
-    endpoints.push_back(std::move(endpoint));
-  };
-  add_default(draft.config.publish.endpoints, "publish", "INOTIFIER_PUBLISH_ENDPOINT");
-  add_default(draft.config.fetch.endpoints, "fetch", "INOTIFIER_FETCH_ENDPOINT");
-  if (draft.config.journal.path.empty()) draft.config.journal.path = default_journal(environment);
-  if (!draft.group) draft.config.security.group = default_group();
+  set_defaults(draft, options, environment, variables, problems);
   finish(draft, problems);
   problems.throw_if_any();
   return std::move(draft.config);

@@ -1,109 +1,86 @@
 #include <fmt/format.h>
 
 #include "base/path.hpp"
-#include "config/keys.hpp"
+#include "config/config.hpp"
 #include "config/load.hpp"
 
 namespace inotifier {
 namespace {
 
-Value list(const std::vector<std::string>& texts) {
-  return Value::Array(texts.begin(), texts.end());
-}
+using config::Key;
 
-template <typename Choices, typename E>
-std::string chosen(const Choices& choices, E value) {
-  for (const auto& [name, candidate] : choices) {
-    if (candidate == value) return std::string(name);
+struct Shown {
+  const Key& key;
+
+  Value operator()(const bool* value) const { return *value; }
+  Value operator()(const int* value) const { return *value; }
+  Value operator()(const std::int64_t* value) const {
+    if (key.type == config::Type::kDuration) return duration_text(*value);
+    return key.type == config::Type::kSize ? Value(size_text(*value)) : Value(*value);
   }
-  return {};
-}
+  Value operator()(const std::string* value) const { return *value; }
+  Value operator()(const std::vector<std::string>* value) const {
+    return Value::Array(value->begin(), value->end());
+  }
+  Value operator()(const config::Choice& choice) const {
+    return key.words().at(choice.get(choice.place));
+  }
+};
 
-Value to_value(const WatchConfig& watch) {
-  using namespace config;
-  return Value::Map{{"name", watch.name},
-                    {"path", watch.path},
-                    {"processor", watch.processor},
-                    {"recursive", watch.recursive},
-                    {"events", list(watch.events)},
-                    {"include", list(watch.include)},
-                    {"exclude", list(watch.exclude)},
-                    {"temporary", list(watch.temporary)},
-                    {"existing", chosen(kExisting, watch.existing)},
-                    {"backend", chosen(kBackends, watch.backend)},
-                    {"poll_interval", duration_text(watch.poll_interval)},
-                    {"settle", duration_text(watch.settle)},
-                    {"writer_check", chosen(kWriterChecks, watch.writer_check)},
-                    {"require_lease", watch.require_lease},
-                    {"stalled_after", duration_text(watch.stalled_after)},
-                    {"min_size", watch.min_size},
-                    {"renamed", chosen(kRenamed, watch.renamed)},
-                    {"previous_name", watch.previous_name}};
+/// The keys of a section that are shown: not what is part of another key by now.
+Value section(std::string_view name, config::Target target) {
+  Value::Map map;
+  for (const Key& key : config::kKeys) {
+    if (key.section() != name || key.name == "watch.temporary_add") continue;
+    map.emplace_back(std::string(key.key()), std::visit(Shown{key}, key.field(target)));
+  }
+  return map;
 }
 
 /// A basic string of TOML.
 std::string quoted(std::string_view text) {
   std::string out = "\"";
   for (const char c : to_utf8(text)) {
-    if (c == '"' || c == '\\') {
-      out += '\\';
-      out += c;
-    } else if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) {
+    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) {
       out += fmt::format("\\u{:04X}", static_cast<unsigned>(c));
-    } else {
-      out += c;
+      continue;
     }
+    if (c == '"' || c == '\\') out += '\\';
+    out += c;
   }
   return out + '"';
 }
 
-/// What to_value() makes of a key: text, number, true or false, or a list of these.
+/// Text, number, true or false, or a list of these.
 std::string toml_of(const Value& value) {
   if (const auto* text = value.text()) return quoted(*text);
   if (const auto* number = value.integer()) return fmt::format("{}", *number);
   if (const auto* flag = std::get_if<bool>(&value.v)) return *flag ? "true" : "false";
-  std::string out = "[";
-  if (const auto* array = value.array()) {
-    for (const auto& element : *array) {
-      if (out.size() > 1) out += ", ";
-      out += toml_of(element);
-    }
-  }
-  return out + ']';
+  std::string out;
+  for (const auto& element : *value.array()) out += (out.empty() ? "" : ", ") + toml_of(element);
+  return fmt::format("[{}]", out);
 }
 
 void print(std::string& out, std::string_view heading, const Value& table) {
-  if (!out.empty()) out += '\n';
-  out += fmt::format("{}\n", heading);
-  for (const auto& [key, value] : *table.map()) {
+  out += fmt::format("{}{}\n", out.empty() ? "" : "\n", heading);
+  for (const auto& [key, value] : *table.map())
     out += fmt::format("{} = {}\n", key, toml_of(value));
-  }
 }
 
 }  // namespace
 
 Value to_value(const Config& config) {
+  Config copy = config;  // a field is a place that could be written to
+  Value::Map root;
+  for (const Key& key : config::kKeys) {
+    const std::string name(key.section());
+    if (name == "watch" || (!root.empty() && root.back().first == name)) continue;
+    root.emplace_back(name, section(name, &copy));
+  }
   Value::Array watches;
-  for (const auto& watch : config.watches) watches.push_back(to_value(watch));
-  return Value::Map{
-      {"daemon", Value::Map{{"name", config.daemon_name}}},
-      {"publish", Value::Map{{"endpoint", list(config.publish.endpoints)},
-                             {"high_water_mark", config.publish.high_water_mark},
-                             {"heartbeat", duration_text(config.publish.heartbeat)}}},
-      {"fetch", Value::Map{{"endpoint", list(config.fetch.endpoints)}}},
-      {"journal",
-       Value::Map{{"path", config.journal.path},
-                  {"retain", duration_text(config.journal.retain)},
-                  {"retain_size", size_text(config.journal.retain_size)},
-                  {"durability", chosen(config::kDurabilities, config.journal.durability)},
-                  {"consumer_expiry", duration_text(config.journal.consumer_expiry)}}},
-      {"security", Value::Map{{"server_key", config.security.server_key},
-                              {"clients", config.security.clients},
-                              {"insecure", config.security.insecure},
-                              {"group", config.security.group}}},
-      {"log", Value::Map{{"level", config.log.level},
-                         {"format", chosen(config::kFormats, config.log.format)}}},
-      {"watch", std::move(watches)}};
+  for (auto& watch : copy.watches) watches.push_back(section("watch", &watch));
+  root.emplace_back("watch", std::move(watches));
+  return root;
 }
 
 std::string to_toml(const Config& config) {

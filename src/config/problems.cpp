@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/path.hpp"
+#include "config/config.hpp"
 #include "config/tree.hpp"
 
 namespace inotifier::config {

@@ -9,6 +9,7 @@
 #include <charconv>
 
 #include "base/path.hpp"
+#include "config/config.hpp"
 #include "config/tree.hpp"
 
 namespace inotifier::config {
@@ -171,6 +172,33 @@ std::optional<ValidationError> check_pattern(std::string_view pattern) {
                            fmt::format("did you mean \"{}**\"?", printable(pattern))};
   }
   return std::nullopt;
+}
+
+std::optional<ValidationError> check_path_or_none(std::string_view path) {
+  return path.empty() ? std::nullopt : check_path(path);
+}
+
+std::optional<ValidationError> check_journal_path(std::string_view path) {
+  if (path.empty()) {
+    return ValidationError{"is empty",
+                           "write the path of the database, or leave it out for the default"};
+  }
+  if (path.ends_with('/')) {
+    return ValidationError{"the path is that of a directory",
+                           fmt::format("did you mean \"{}journal.db\"?", printable(path))};
+  }
+  return check_path(path);
+}
+
+std::optional<ValidationError> check_previous_name(std::string_view name) {
+  return name.empty() ? std::nullopt : check_watch_name(name);
+}
+
+std::optional<ValidationError> check_event_type(std::string_view type) {
+  const auto& known = known_event_types();
+  if (std::find(known.begin(), known.end(), type) != known.end()) return std::nullopt;
+  return ValidationError{fmt::format("\"{}\" is no type of event", printable(type)),
+                         suggest(type, known)};
 }
 
 std::string name_from_path(std::string_view path) {

@@ -25,6 +25,10 @@ std::optional<ValidationError> check_daemon_name(std::string_view name);
 std::optional<ValidationError> check_path(std::string_view path);
 std::optional<ValidationError> check_pattern(std::string_view pattern);
 std::optional<ValidationError> check_group(std::string_view name);
+std::optional<ValidationError> check_path_or_none(std::string_view path);
+std::optional<ValidationError> check_journal_path(std::string_view path);
+std::optional<ValidationError> check_previous_name(std::string_view name);
+std::optional<ValidationError> check_event_type(std::string_view type);
 
 /// A name for the watch of `path`: its last component, each character that a name cannot have
 /// replaced by "-".

@@ -9,8 +9,6 @@
 #include <variant>
 #include <vector>
 
-#include "config/config.hpp"
-
 namespace inotifier::config {
 
 /// Where values come from, kept for showing what is wrong.

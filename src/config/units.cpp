@@ -1,7 +1,11 @@
 // Durations and sizes as people write them.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
+#include <charconv>
+#include <chrono>
+#include <cmath>
 #include <limits>
 #include <utility>
 
@@ -12,99 +16,80 @@ namespace {
 
 using Unit = std::pair<std::string_view, std::int64_t>;
 
+template <typename Duration>
+constexpr std::int64_t kNanos = std::chrono::nanoseconds(Duration(1)).count();
+
 // From the longest to the shortest: the order in which they may follow each other.
-constexpr std::array<Unit, 8> kTimeUnits{{{"w", 604'800'000'000'000},
-                                          {"d", 86'400'000'000'000},
-                                          {"h", 3'600'000'000'000},
-                                          {"m", 60'000'000'000},
-                                          {"s", 1'000'000'000},
-                                          {"ms", 1'000'000},
-                                          {"us", 1'000},
+constexpr std::array<Unit, 8> kTimeUnits{{{"w", kNanos<std::chrono::weeks>},
+                                          {"d", kNanos<std::chrono::days>},
+                                          {"h", kNanos<std::chrono::hours>},
+                                          {"m", kNanos<std::chrono::minutes>},
+                                          {"s", kNanos<std::chrono::seconds>},
+                                          {"ms", kNanos<std::chrono::milliseconds>},
+                                          {"us", kNanos<std::chrono::microseconds>},
                                           {"ns", 1}}};
 
-constexpr std::array<Unit, 9> kSizeUnits{{{"b", 1},
-                                          {"kb", 1'000},
-                                          {"mb", 1'000'000},
-                                          {"gb", 1'000'000'000},
-                                          {"tb", 1'000'000'000'000},
-                                          {"kib", std::int64_t{1} << 10},
-                                          {"mib", std::int64_t{1} << 20},
-                                          {"gib", std::int64_t{1} << 30},
-                                          {"tib", std::int64_t{1} << 40}}};
+constexpr std::array<Unit, 10> kSizeUnits{{{"", 1},
+                                           {"b", 1},
+                                           {"kb", 1'000},
+                                           {"mb", 1'000'000},
+                                           {"gb", 1'000'000'000},
+                                           {"tb", 1'000'000'000'000},
+                                           {"kib", std::int64_t{1} << 10},
+                                           {"mib", std::int64_t{1} << 20},
+                                           {"gib", std::int64_t{1} << 30},
+                                           {"tib", std::int64_t{1} << 40}}};
 
-constexpr std::int64_t kMax = std::numeric_limits<std::int64_t>::max();
-constexpr std::int64_t kMaxSize = std::int64_t{1} << 53;
+constexpr std::int64_t kLongest = std::numeric_limits<std::int64_t>::max();
+constexpr std::int64_t kLargest = std::int64_t{1} << 53;
 
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
-std::string_view trim(std::string_view text) {
-  const auto first = text.find_first_not_of(' ');
-  if (first == std::string_view::npos) return {};
-  return text.substr(first, text.find_last_not_of(' ') - first + 1);
+void skip_spaces(std::string_view& text) {
+  text.remove_prefix(std::min(text.find_first_not_of(' '), text.size()));
 }
 
-/// "12.5" at the head of `text`, taken off it. `fraction` is in units of 1 / `scale`.
-struct Number {
-  std::int64_t whole = 0;
-  std::int64_t fraction = 0;
-  std::int64_t scale = 1;
-};
-
-std::optional<Number> take_number(std::string_view& text) {
-  Number number;
-  std::size_t i = 0;
-  for (; i < text.size() && is_digit(text[i]); ++i) {
-    if (__builtin_mul_overflow(number.whole, 10, &number.whole) ||
-        __builtin_add_overflow(number.whole, text[i] - '0', &number.whole)) {
-      return std::nullopt;
-    }
-  }
-  if (i == 0) return std::nullopt;
-  if (i + 1 < text.size() && text[i] == '.' && is_digit(text[i + 1])) {
-    for (++i; i < text.size() && is_digit(text[i]); ++i) {
-      if (number.scale == 1'000'000'000) return std::nullopt;
-      number.fraction = number.fraction * 10 + (text[i] - '0');
-      number.scale *= 10;
-    }
-  }
-  text.remove_prefix(i);
+/// "12.5" and the spaces behind it, taken off `text`.
+std::optional<long double> take_number(std::string_view& text) {
+  long double number = 0;
+  if (text.empty() || !is_digit(text[0])) return std::nullopt;
+  const auto [end, error] =
+      std::from_chars(text.data(), text.data() + text.size(), number, std::chars_format::fixed);
+  if (error != std::errc{} || !is_digit(end[-1])) return std::nullopt;
+  text.remove_prefix(static_cast<std::size_t>(end - text.data()));
+  skip_spaces(text);
   return number;
 }
 
-/// number * unit, nothing if it is too large or ends between two of the smallest.
-std::optional<std::int64_t> product(const Number& number, std::int64_t unit) {
-  std::int64_t whole = 0;
-  if (__builtin_mul_overflow(number.whole, unit, &whole)) return std::nullopt;
-  // Both factors are below 10^9, so this holds in 64 bits.
-  const auto odd = unit % number.scale * number.fraction;
-  if (odd % number.scale != 0) return std::nullopt;
-  const auto rest = unit / number.scale * number.fraction + odd / number.scale;
-  if (whole > kMax - rest) return std::nullopt;
-  return whole + rest;
+/// Nothing if it is above `most`, or not whole.
+std::optional<std::int64_t> whole(long double number, std::int64_t most) {
+  constexpr long double kRounding = 1e-6L;
+  const auto nearest = std::round(number);
+  if (nearest > static_cast<long double>(most) || std::abs(number - nearest) > kRounding) {
+    return std::nullopt;
+  }
+  return static_cast<std::int64_t>(nearest);
 }
 
 }  // namespace
 
 std::optional<std::int64_t> parse_duration(std::string_view text) {
-  text = trim(text);
+  skip_spaces(text);
   if (text == "0") return 0;
   if (text.empty()) return std::nullopt;
   std::int64_t sum = 0;
-  std::size_t next_unit = 0;
+  const auto* unit = kTimeUnits.begin();
   while (!text.empty()) {
     const auto number = take_number(text);
-    if (!number) return std::nullopt;
-    text = trim(text);
-    std::size_t letters = 0;
-    while (letters < text.size() && text[letters] >= 'a' && text[letters] <= 'z') ++letters;
-    const auto name = text.substr(0, letters);
-    while (next_unit < kTimeUnits.size() && kTimeUnits[next_unit].first != name) ++next_unit;
-    if (next_unit == kTimeUnits.size()) return std::nullopt;
-    const auto part = product(*number, kTimeUnits[next_unit].second);
-    if (!part || sum > kMax - *part) return std::nullopt;
+    const auto name = text.substr(0, text.find_first_of(" .0123456789"));
+    unit = std::find_if(unit, kTimeUnits.end(), [&](const Unit& u) { return u.first == name; });
+    if (!number || unit == kTimeUnits.end()) return std::nullopt;
+    const auto part = whole(*number * static_cast<long double>(unit->second), kLongest - sum);
+    if (!part) return std::nullopt;
     sum += *part;
-    ++next_unit;
-    text = trim(text.substr(letters));
+    ++unit;
+    text.remove_prefix(name.size());
+    skip_spaces(text);
   }
   return sum;
 }
@@ -121,20 +106,14 @@ std::string duration_text(std::int64_t nanos) {
 }
 
 std::optional<std::int64_t> parse_size(std::string_view text) {
-  text = trim(text);
+  skip_spaces(text);
   const auto number = take_number(text);
-  if (!number) return std::nullopt;
-  std::string name;
-  for (const char c : trim(text)) {
-    name += c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-  }
-  if (name.empty()) name = "b";
-  for (const auto& [known, unit] : kSizeUnits) {
-    if (name != known) continue;
-    const auto bytes = product(*number, unit);
-    return bytes && *bytes <= kMaxSize ? bytes : std::nullopt;
-  }
-  return std::nullopt;
+  std::string name(text.substr(0, text.find_last_not_of(' ') + 1));
+  for (char& c : name) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  const auto* unit = std::find_if(kSizeUnits.begin(), kSizeUnits.end(),
+                                  [&](const Unit& u) { return u.first == name; });
+  if (!number || unit == kSizeUnits.end()) return std::nullopt;
+  return whole(*number * static_cast<long double>(unit->second), kLargest);
 }
 
 std::string size_text(std::int64_t bytes) {
