@@ -146,13 +146,13 @@ Value to_value(const Config::Journal& journal, const JournalPlace& place, Value 
   return map;
 }
 
-}  // namespace
+struct CheckArguments {
+  LoadOptions load;
+  bool json = false;
+};
 
 int run_check(const CheckArguments& arguments) {
-  LoadOptions options;
-  options.file = arguments.config;
-  options.directories = arguments.directories;
-  const auto config = load_config(options, process_environment());
+  const auto config = load_config(arguments.load, process_environment());
 
   CheckReport report(arguments.json);
   report.configuration(config);
@@ -202,6 +202,19 @@ int run_check(const CheckArguments& arguments) {
     fmt::print("{}\n", to_json(document));
   }
   return report.worst() == Level::kError ? 1 : 0;
+}
+
+}  // namespace
+
+Subcommand check_command() {
+  return subcommand<CheckArguments>(
+      "check", "validate the configuration and say what to expect from it",
+      [](Options& options, CheckArguments& arguments) {
+        options.text("-c,--config", arguments.load.file, "configuration file");
+        options.words("DIR", arguments.load.directories, "directories to watch besides");
+        options.flag("--json", arguments.json, "as JSON");
+      },
+      run_check);
 }
 
 }  // namespace inotifier

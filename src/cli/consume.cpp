@@ -83,8 +83,6 @@ class Printing {
   std::int64_t unwritten_ = 0;
 };
 
-}  // namespace
-
 int run_consume(const ConsumeArguments& arguments) {
   if (!arguments.command.empty()) check_command(arguments.command[0]);
   warn_of_unknown_types(arguments.types);
@@ -106,6 +104,46 @@ int run_consume(const ConsumeArguments& arguments) {
     }
   }
   return 1;
+}
+
+void describe_consume(Options& options, ConsumeArguments& consume) {
+  options.required("NAME", consume.name, "of the consumer: its position in the journal");
+  options.words("TYPE", consume.types, "event types, such as file.completed; none = all");
+  options.repeated("--watch", consume.watches, "only of this watch; may be given several times");
+  options.one_of("--start", consume.start,
+                 "where a new consumer begins: oldest (default), now, or state: what is there",
+                 {"oldest", "now", "state"});
+  options.flag("!--no-create", consume.create, "fail if there is no such consumer");
+  options.flag("--until-empty", consume.until_empty, "stop when there is nothing more");
+  options.number("-j,--parallel", consume.parallel, "so many commands at a time", 1, 1024);
+  options.number("--max-tries", consume.max_tries,
+                 "after so many the event is kept as failed (10); see inotifier failed", 1,
+                 1'000'000);
+  options.duration("--retry-delay", consume.retry_delay,
+                   "before the second try (1s); doubles up to 5m");
+  options.duration("--job-timeout", consume.job_timeout,
+                   "a command that runs longer is ended: TERM, KILL 5s later");
+  options.one_of("--missing", consume.missing,
+                 "files that are gone or have a later version by now: skip (default) or run",
+                 {"skip", "run"});
+  options.duration("--lease", consume.lease,
+                   "after so long without a request another client may take over (60s)", kSecond,
+                   3600 * kSecond);
+  options.output(consume.output);
+  options.connection(consume.connection, kFetchEndpointHelp);
+  options.command(consume.command);
+  options.footer(
+      "After --, COMMAND is run without a shell for each event, as by watch. Exit code 0\n"
+      "is done; any other is tried again, while the other events go on:\n"
+      "  inotifier consume thumbnails file.completed -- make-thumbnail {path}");
+}
+
+}  // namespace
+
+Subcommand consume_command() {
+  return subcommand<ConsumeArguments>(
+      "consume", "durable: print each event, or run a command for it, and miss none",
+      describe_consume, run_consume);
 }
 
 }  // namespace inotifier

@@ -5,6 +5,8 @@
 #include <chrono>
 #include <functional>
 #include <optional>
+#include <string>
+#include <vector>
 
 #include "base/clock.hpp"
 #include "base/unique_fd.hpp"
@@ -14,6 +16,24 @@
 namespace inotifier {
 
 inline constexpr std::chrono::milliseconds kLongestWait{60'000};
+
+struct ConsumeArguments {
+  Connection connection;
+  std::string name;
+  std::vector<std::string> types;
+  std::vector<std::string> watches;
+  std::vector<std::string> command;  ///< after "--"; empty = print
+  std::string start;                 ///< of a new consumer: oldest, now, state
+  bool create = true;
+  bool until_empty = false;  ///< stop when there is nothing more
+  int parallel = 1;
+  int max_tries = 10;
+  Nanos retry_delay = kSecond;  ///< before the second try; doubles
+  Nanos job_timeout = 0;        ///< 0 = none
+  Nanos lease = 60 * kSecond;
+  std::string missing = "skip";  ///< or "run": files that are gone or have a later version
+  OutputOptions output;
+};
 
 /// Monotonic.
 Nanos mono();

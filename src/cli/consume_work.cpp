@@ -170,7 +170,7 @@ void Working::start_waiting(Nanos now) {
 }
 
 void Working::begin(Work work, Nanos now) {
-  if (!arguments_.run_missing && is_outdated(work.event)) {
+  if (arguments_.missing == "skip" && is_outdated(work.event)) {
     ++skipped_;
     session_.consumer->done(work.event);
     return;

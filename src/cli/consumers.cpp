@@ -55,6 +55,12 @@ int ask(const AskArguments& arguments, F&& request) {
 
 void print(std::string_view text) { std::fwrite(text.data(), 1, text.size(), stdout); }
 
+/// Of a command that asks about consumer NAME.
+void describe_named(Options& options, AskArguments& arguments) {
+  options.required("NAME", arguments.name, "of the consumer");
+  options.connection(arguments.connection, kFetchEndpointHelp);
+}
+
 void print_failure(const Value& failure, Table& table, Nanos now) {
   const Value* event = failure.find("event");
   std::string path;
@@ -105,6 +111,8 @@ std::string consumers_table(const Value& reply) {
   }
   return table.empty() ? "no consumers\n" : table.text();
 }
+
+namespace {
 
 int run_consumers(const AskArguments& arguments) {
   return ask(arguments, [&](Requester& requester) {
@@ -202,6 +210,53 @@ int run_retry(const AskArguments& arguments) {
     fmt::print("{} to be delivered again\n", retried);
     return 0;
   });
+}
+
+}  // namespace
+
+Subcommand consumers_command() {
+  return subcommand<AskArguments>(
+      "consumers", "list the consumers and how far behind they are",
+      [](Options& options, AskArguments& arguments) {
+        options.connection(arguments.connection, kFetchEndpointHelp);
+        options.flag("--json", arguments.output.json, "as JSON");
+      },
+      run_consumers);
+}
+
+Subcommand forget_command() {
+  return subcommand<AskArguments>("forget", "delete a consumer", describe_named, run_forget);
+}
+
+Subcommand seek_command() {
+  return subcommand<AskArguments>(
+      "seek", "move a consumer to another position",
+      [](Options& options, AskArguments& arguments) {
+        describe_named(options, arguments);
+        options.required("TO", arguments.to,
+                         "start, now, a time, a duration back such as 1h, or a position");
+      },
+      run_seek);
+}
+
+Subcommand failed_command() {
+  return subcommand<AskArguments>(
+      "failed", "list the events that a consumer could not process",
+      [](Options& options, AskArguments& arguments) {
+        describe_named(options, arguments);
+        options.format(arguments.output);
+      },
+      run_failed);
+}
+
+Subcommand retry_command() {
+  return subcommand<AskArguments>(
+      "retry", "deliver events that failed again, all or some",
+      [](Options& options, AskArguments& arguments) {
+        describe_named(options, arguments);
+        options.words("POSITION", arguments.positions, "as failed shows them; none = all");
+      },
+      run_retry);
 }
 
 }  // namespace inotifier

@@ -2,10 +2,25 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
+#include "cli/arguments.hpp"
 #include "inotifier/client.hpp"
 
 namespace inotifier {
+
+/// Of the commands that ask the daemon one thing.
+struct AskArguments {
+  Connection connection;
+  std::string name;                    ///< of a consumer
+  std::string to;                      ///< seek: a position of the journal
+  std::vector<std::string> positions;  ///< retry; empty = all
+  bool check = false;                  ///< status: only the exit code
+  OutputOptions output;
+};
+
+inline constexpr const char* kFetchEndpointHelp =
+    "where the daemon answers requests (ipc://... tcp://...)";
 
 /// For a person: text without control characters, anything else as JSON, "-" for nothing.
 std::string shown(const Value* value);

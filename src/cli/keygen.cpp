@@ -63,11 +63,15 @@ class NewFile {
   UniqueFd fd_;
 };
 
-}  // namespace
+struct KeygenArguments {
+  std::string name;
+  std::string directory = ".";
+  std::string access = "read";  ///< or "all"
+};
 
 int run_keygen(const KeygenArguments& arguments) {
-  if (const auto complaint = config::check_watch_name(arguments.name)) {
-    throw UsageError(fmt::format("keygen {}: {}", arguments.name, complaint->reason));
+  if (const auto error = config::check_watch_name(arguments.name)) {
+    throw UsageError(fmt::format("keygen {}: {}", arguments.name, error->reason));
   }
   auto keys = make_curve_keys();
   keys.metadata["access"] = arguments.access;
@@ -101,6 +105,23 @@ int run_keygen(const KeygenArguments& arguments) {
                              ? "do everything (access = \"all\")"
                              : "subscribe and read (access = \"read\"; --access all for more)"));
   return 0;
+}
+
+}  // namespace
+
+Subcommand keygen_command() {
+  return subcommand<KeygenArguments>(
+      "keygen",
+      "make a pair of keys for tcp endpoints: NAME.key, to give away, and NAME.key_secret, to keep",
+      [](Options& options, KeygenArguments& arguments) {
+        options.required("NAME", arguments.name, "of the client, or of the daemon");
+        options.text("--dir", arguments.directory, "where to put them (the current directory)");
+        options.one_of("--access", arguments.access,
+                       "what a client with this key may do: read, or all (also make, move and "
+                       "forget consumers, and acknowledge)",
+                       {"read", "all"});
+      },
+      run_keygen);
 }
 
 }  // namespace inotifier

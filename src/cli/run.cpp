@@ -4,12 +4,17 @@
 
 namespace inotifier {
 
-int run_daemon(const RunArguments& arguments) {
-  LoadOptions options;
-  options.file = arguments.config;
-  options.directories = arguments.directories;
-  run_server(options);
-  return 0;
+Subcommand run_command() {
+  return subcommand<LoadOptions>(
+      "run", "the daemon: watch and publish",
+      [](Options& options, LoadOptions& load) {
+        options.text("-c,--config", load.file, "configuration file");
+        options.words("DIR", load.directories, "directories to watch besides");
+      },
+      [](const LoadOptions& load) {
+        run_server(load);
+        return 0;
+      });
 }
 
 }  // namespace inotifier

@@ -101,8 +101,6 @@ std::string status_text(const Value& status) {
   return out + '\n' + consumers_table(status);
 }
 
-}  // namespace
-
 int run_status(const AskArguments& arguments) {
   try {
     Requester requester(arguments.connection);
@@ -129,6 +127,20 @@ int run_status(const AskArguments& arguments) {
     fmt::print(stderr, "inotifier: {}\n", error.what());
   }
   return 1;
+}
+
+}  // namespace
+
+Subcommand status_command() {
+  return subcommand<AskArguments>(
+      "status", "the daemon, its watches and its consumers",
+      [](Options& options, AskArguments& arguments) {
+        options.connection(arguments.connection, kFetchEndpointHelp);
+        options.flag("--json", arguments.output.json, "as JSON");
+        options.flag("--check", arguments.check,
+                     "print nothing; exit code 0 if the daemon is ready");
+      },
+      run_status);
 }
 
 }  // namespace inotifier

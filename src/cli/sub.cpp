@@ -46,6 +46,15 @@ void print_gap(const Gap& gap) {
              visible(gap.topic), gap.after, gap.until);
 }
 
+struct SubArguments {
+  std::vector<std::string> types;
+  std::vector<std::string> watches;
+  Connection connection;       ///< to the publisher
+  std::string fetch_endpoint;  ///< for `since`
+  std::string since;           ///< a position of the journal to read from first; "" = none
+  OutputOptions output;
+};
+
 class Listening {
  public:
   explicit Listening(const SubArguments& arguments)
@@ -184,8 +193,6 @@ class Listening {
   std::optional<int> result_;
 };
 
-}  // namespace
-
 int run_sub(const SubArguments& arguments) {
   Listening listening(arguments);
   warn_of_unknown_types(arguments.types);
@@ -197,6 +204,23 @@ int run_sub(const SubArguments& arguments) {
     fmt::print(stderr, "inotifier: {}\n", error.what());
   }
   return 1;
+}
+
+void describe_sub(Options& options, SubArguments& sub) {
+  options.words("TYPE", sub.types, "event types, such as file.completed; none = all");
+  options.repeated("--watch", sub.watches, "only of this watch; may be given several times");
+  options.text("--since", sub.since,
+               "first read back from there: a duration (1h), a time, a position, start");
+  options.connection(sub.connection, "where the daemon publishes (ipc://... tcp://...)");
+  options.text("--fetch-endpoint", sub.fetch_endpoint, "where to read back from");
+  options.output(sub.output);
+}
+
+}  // namespace
+
+Subcommand sub_command() {
+  return subcommand<SubArguments>("sub", "listen to a running daemon and print", describe_sub,
+                                  run_sub);
 }
 
 }  // namespace inotifier

@@ -25,6 +25,16 @@
 namespace inotifier {
 namespace {
 
+struct WatchArguments {
+  std::vector<std::string> directories;
+  std::vector<std::string> command;  ///< after "--"; empty = print
+  int parallel = 1;                  ///< commands at a time
+  bool existing = false;             ///< announce what is there already
+  std::vector<std::string> options;  ///< -o key=value of a [[watch]], as in the file
+  std::string journal;               ///< what was announced is kept there; "" = nowhere
+  OutputOptions output;
+};
+
 class PrintingOwner final : public Runner::Owner {
  public:
   explicit PrintingOwner(const WatchArguments& arguments)
@@ -107,8 +117,6 @@ bool is_given(const std::vector<std::string>& options, std::string_view key) {
   });
 }
 
-}  // namespace
-
 int run_watch(const WatchArguments& arguments) {
   if (!arguments.journal.empty() && arguments.output.count > 0) {
     throw UsageError(
@@ -157,6 +165,41 @@ int run_watch(const WatchArguments& arguments) {
                left);
   }
   return owner.exit_code();
+}
+
+void describe_watch(Options& options, WatchArguments& watch) {
+  options.words("DIR", watch.directories, "directories, watched with all below", true);
+  options.flag("--existing", watch.existing, "announce what is there already as well");
+  options.repeated("-o,--option", watch.options,
+                   "an option of a [[watch]], such as settle=5s or include='[\"*.dcm\"]'");
+  options.text("--journal", watch.journal,
+               "a file that remembers what was announced: what finished while no watch ran is "
+               "announced by the next one with the same file and directories");
+  options.number("-j,--parallel", watch.parallel, "so many commands at a time", 1, 1024);
+  options.output(watch.output);
+  options.command(watch.command);
+  std::string footer =
+      "After --, COMMAND is run without a shell for each file; {path} is replaced,\n"
+      "the event is on its standard input as JSON, and INOTIFIER_PATH, _TYPE, _ID\n"
+      "and _WATCH are in its environment:\n"
+      "  inotifier watch incoming -- sha256sum {path}\n"
+      "What was announced is not announced again, whatever became of it. For commands that\n"
+      "must be tried until they succeed there are inotifier run and inotifier consume.\n"
+      "\n"
+      "Options of a [[watch]], for -o:\n";
+  for (const config::Key& key : config::kKeys) {
+    if (key.section() != "watch" || key.name == "watch.path") continue;
+    footer += fmt::format("  {:<14} {}\n", key.key(), key.help);
+  }
+  options.footer(footer);
+}
+
+}  // namespace
+
+Subcommand watch_command() {
+  return subcommand<WatchArguments>(
+      "watch", "print each finished file, or run a command for it; one process, no daemon",
+      describe_watch, run_watch);
 }
 
 }  // namespace inotifier
