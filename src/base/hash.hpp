@@ -8,7 +8,7 @@
 namespace inotifier {
 
 std::uint64_t hash64(std::string_view bytes, std::uint64_t seed = 0);
-/// 32 hex digits.
-std::string hash128_hex(std::string_view bytes);
+/// 16 bytes.
+std::string hash128(std::string_view bytes);
 
 }  // namespace inotifier

@@ -11,6 +11,7 @@
 #include "base/clock.hpp"
 #include "base/error.hpp"
 #include "base/hash.hpp"
+#include "base/hex.hpp"
 #include "base/log.hpp"
 #include "base/path.hpp"
 #include "cli/arguments.hpp"
@@ -102,7 +103,7 @@ void name_after_paths(std::vector<WatchConfig>& watches) {
   std::vector<WatchConfig> named;
   for (WatchConfig& watch : watches) {
     watch.name = config::name_from_path(watch.path).substr(0, kLongest - kHash - 1) + "-" +
-                 hash128_hex(watch.path).substr(0, kHash);
+                 hex(hash128(watch.path)).substr(0, kHash);
     const bool is_twice = std::any_of(named.begin(), named.end(), [&](const WatchConfig& other) {
       return other.name == watch.name;
     });

@@ -23,18 +23,6 @@ namespace {
 // How soon replies to a peer that is slow to read are tried again.
 constexpr Nanos kRestInterval = 50 * kMillisecond;
 
-JournalOptions journal_options(const Config& config) {
-  JournalOptions options;
-  options.path = config.journal.path;
-  options.daemon_name = config.daemon_name;
-  options.daemon_name_given = config.daemon_name_given;
-  options.retain = config.journal.retain;
-  options.retain_size = config.journal.retain_size;
-  options.consumer_expiry = config.journal.consumer_expiry;
-  options.power_safe = config.journal.durability == Config::Journal::Durability::kPower;
-  return options;
-}
-
 /// Every connection takes one; the usual soft limit of 1024 is for programs that call select(2).
 void raise_file_limit() {
   rlimit limit{};
@@ -73,8 +61,9 @@ class PublishingOwner final : public Runner::Owner {
     if (now.mono >= next_heartbeat_) {
       next_heartbeat_ = now.mono + config_.get().publish.heartbeat;
       const Journal& journal = runner_->journal();
-      publisher_.publish(kHeartbeatTopic, encode_heartbeat(journal.stream(), INOTIFIER_VERSION,
-                                                           now.wall, journal.last()));
+      publisher_.publish(kHeartbeatTopic,
+                         encode_heartbeat(journal.events().stream(), INOTIFIER_VERSION, now.wall,
+                                          journal.events().published()));
     }
     const auto wanted = serve(now);
     return wanted ? std::min(*wanted, next_heartbeat_) : next_heartbeat_;
@@ -123,7 +112,7 @@ void run_server(const LoadOptions& options) {
   LiveConfig live(options);
   const Config& config = live.get();
   PublishingOwner owner(live);
-  Runner runner(config, journal_options(config), owner);
+  Runner runner(config, {config.journal, config.daemon_name, config.daemon_name_given}, owner);
   owner.attach(runner);
   for (const std::string& endpoint : owner.endpoints()) log::info("publishing on {}", endpoint);
   for (const std::string& endpoint : owner.fetch_endpoints()) log::info("fetch on {}", endpoint);

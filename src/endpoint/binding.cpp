@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <grp.h>
-#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -38,25 +37,6 @@ void make_directory_of(const std::string& path, std::string_view section) {
         fmt::format("{}: make it, owned by the daemon's user, or set another [{}] endpoint",
                     describe("mkdir", directory.native(), error.value()), section));
   }
-}
-
-/// Held as long as the socket is there. The file itself stays; removing it would let two daemons
-/// hold one lock each.
-UniqueFd lock(const std::string& path, std::string_view section) {
-  const std::string file = path + ".lock";
-  UniqueFd fd(::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
-  if (!fd) {
-    throw SetupError(describe("open", file, errno) +
-                     ": the daemon's user must be able to write in that directory");
-  }
-  if (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
-    if (errno != EWOULDBLOCK) throw SetupError(describe("flock", file, errno));
-    throw SetupError(
-        fmt::format("another inotifier {} on ipc://{} already: stop it, or set another [{}] "
-                    "endpoint",
-                    section == "publish" ? "publishes" : "listens", path, section));
-  }
-  return fd;
 }
 
 gid_t group_id(const std::string& name) {
@@ -185,7 +165,12 @@ void BoundSocket::bind_ipc(zmq::socket_t& socket, std::string& endpoint, const S
   Path path;
   path.name = endpoint.substr(kIpc.size());
   make_directory_of(path.name, section_);
-  path.lock = lock(path.name, section_);
+  if (!path.lock.take(path.name)) {
+    throw SetupError(
+        fmt::format("another inotifier {} on ipc://{} already: stop it, or set another [{}] "
+                    "endpoint",
+                    section_ == "publish" ? "publishes" : "listens", path.name, section_));
+  }
   struct stat made {};
   UniqueFd fd = listen_at(path.name, section_, security == nullptr ? "" : security->group(), made);
   path.device = made.st_dev;

@@ -8,7 +8,7 @@
 #include <string_view>
 #include <vector>
 
-#include "base/unique_fd.hpp"
+#include "base/file_lock.hpp"
 
 namespace zmq {
 class socket_t;
@@ -39,7 +39,7 @@ class BoundSocket {
  private:
   struct Path {
     std::string name;
-    UniqueFd lock;
+    FileLock lock;
     dev_t device = 0;  ///< of the socket that we put there
     ino_t inode = 0;
   };

@@ -25,10 +25,6 @@ std::vector<std::string> unpack(std::string_view bytes) {
   return names;
 }
 
-bool admits(const std::vector<std::string>& names, std::string_view name) {
-  return names.empty() || std::binary_search(names.begin(), names.end(), name, std::less<>());
-}
-
 /// While it lives, a commit returns when it is on the disk.
 class Sync {
  public:
@@ -50,31 +46,6 @@ class Sync {
 };
 
 }  // namespace
-
-// --- filters
-
-bool TopicFilter::wants(std::string_view topic) const {
-  const std::size_t slash = topic.find('/');
-  if (slash == std::string_view::npos) return false;
-  std::string_view watch = topic.substr(slash + 1);
-  if (watch.ends_with('/')) watch.remove_suffix(1);
-  return admits(filter_.types, topic.substr(0, slash)) && admits(filter_.watches, watch);
-}
-
-void TopicFilter::extend(const Journal& journal) {
-  if (wanted_.empty()) wanted_.push_back(false);  // 0 is no topic
-  for (auto topic = static_cast<std::uint32_t>(wanted_.size()); topic < journal.topics(); ++topic) {
-    wanted_.push_back(wants(journal.topic_name(topic)));
-  }
-}
-
-std::uint64_t TopicFilter::evicted(const Journal& journal) {
-  std::uint64_t last = 0;
-  for (std::uint32_t topic = 1; topic < journal.topics(); ++topic) {
-    if (journal.evicted(topic) > last && wants(journal, topic)) last = journal.evicted(topic);
-  }
-  return last;
-}
 
 // --- the tables
 
@@ -133,7 +104,7 @@ void Consumers::load(Nanos mono) {
     if (!read.is_null(9)) consumer->kept.snapshot = read.text(9);
     consumer->expires = mono + consumer->kept.lease;
     consumer->delivered = consumer->kept.position;
-    consumer->trusted = journal_.started_after();
+    consumer->trusted = journal_.events().started_after();
     by_id[consumer->id] = consumer.get();
     consumers_[consumer->name] = std::move(consumer);
   }
@@ -155,17 +126,17 @@ void Consumers::each(const std::function<void(StoredConsumer&)>& visit) {
 
 std::uint64_t Consumers::behind(StoredConsumer& consumer, std::uint64_t position) {
   if (consumer.numbered != position || position == 0) {
-    consumer.number = journal_.number_at(position);
+    consumer.number = journal_.events().number_at(position);
     consumer.numbered = position;
   }
-  return journal_.count() - std::min(consumer.number, journal_.count());
+  return journal_.events().count() - std::min(consumer.number, journal_.events().count());
 }
 
 StoredConsumer& Consumers::add(std::string_view name) {
   auto& consumer = consumers_[std::string(name)];
   consumer = std::make_unique<StoredConsumer>();
   consumer->name = name;
-  consumer->trusted = journal_.started_after();
+  consumer->trusted = journal_.events().started_after();
   change(*consumer, true);
   return *consumer;
 }
@@ -201,7 +172,8 @@ void Consumers::write(StoredConsumer& consumer) {
 
 bool Consumers::transact(bool lasting, const std::function<void()>& work) {
   sqlite::Database& database = *journal_.database();
-  const Sync sync(database, lasting && !journal_.options().power_safe);
+  const Sync sync(
+      database, lasting && journal_.options().durability == Config::Journal::Durability::kProcess);
   try {
     sqlite::Transaction transaction(database);
     work();
@@ -280,10 +252,10 @@ bool Consumers::fail(StoredConsumer& consumer, const Failure& failure, bool& kep
       statements_->failure.reset();
     }
   } else if (failure.position > 0) {
-    journal_.read(failure.position - 1, [&](const Journal::Entry& entry) {
+    journal_.events().read(failure.position - 1, [&](const EventLog::Entry& entry) {
       const bool its = entry.consumer == 0 || entry.consumer == consumer.id;
       if (entry.position == failure.position && its &&
-          consumer.filter.wants(journal_, entry.topic)) {
+          consumer.filter.wants(journal_.events().topics(), entry.topic)) {
         topic = entry.topic;
         body = entry.body;
         kept = true;
@@ -329,21 +301,21 @@ std::optional<std::size_t> Consumers::retry(
     }
   }
   if (chosen.empty()) return 0;
-  const Journal::Place place = journal_.place();
+  const EventLog::Mark mark = journal_.events().mark();
   if (!transact(true, [&] {
         for (const std::uint64_t position : chosen) {
           sqlite::Statement& read = statements_->failure;
           read.bind(1, consumer.id).bind(2, position);
           if (read.step()) {
             const std::string body = read.text(1);
-            const Journal::Copy copy{static_cast<std::uint32_t>(read.integer(0)), body};
+            const auto topic = static_cast<std::uint32_t>(read.integer(0));
             read.reset();
-            journal_.append_for(consumer.id, std::span(&copy, 1), wall);
+            journal_.events().append_for(consumer.id, {topic, body}, wall);
           }
           statements_->drop_failure.bind(1, consumer.id).bind(2, position).run();
         }
       })) {
-    journal_.back_to(place);
+    journal_.events().back_to(mark);
     return std::nullopt;
   }
   for (const std::uint64_t position : chosen) consumer.failed.erase(position);

@@ -19,37 +19,9 @@
 
 #include "inotifier/time.hpp"
 #include "journal/journal.hpp"
+#include "journal/topic_filter.hpp"
 
 namespace inotifier {
-
-/// Which events are wanted: names in order, without doubles. Empty = all.
-struct EventFilter {
-  std::vector<std::string> types;
-  std::vector<std::string> watches;
-  bool operator==(const EventFilter&) const = default;
-};
-
-/// A filter, asked by the journal's numbers of topics.
-class TopicFilter {
- public:
-  TopicFilter() = default;
-  explicit TopicFilter(EventFilter filter) : filter_(std::move(filter)) {}
-  const EventFilter& filter() const { return filter_; }
-  bool wants(const Journal& journal, std::uint32_t topic) {
-    if (topic >= wanted_.size()) extend(journal);
-    return wanted_[topic];
-  }
-  /// Whether a topic of that name would be wanted.
-  bool wants(std::string_view topic) const;
-  /// Position of the last event it wants that is not kept any more; 0 if all are.
-  std::uint64_t evicted(const Journal& journal);
-
- private:
-  void extend(const Journal& journal);
-
-  EventFilter filter_;
-  std::vector<bool> wanted_;  ///< by number of the topic
-};
 
 struct StoredConsumer {
   std::uint32_t id = 0;  ///< 0: not written yet

@@ -1,59 +1,129 @@
 #include "journal/journal.hpp"
 
 #include <malloc.h>
+#include <sys/stat.h>
 
 #include <algorithm>
-#include <array>
-#include <cstring>
+#include <filesystem>
+#include <system_error>
 #include <utility>
 
 #include "base/error.hpp"
-#include "base/hash.hpp"
 #include "base/log.hpp"
-#include "inotifier/wire.hpp"
-#include "journal/journal_statements.hpp"
-#include "state/file_table.hpp"
-#include "state/watch_table.hpp"
-#include "wire/codec.hpp"
+#include "fs/real_fs.hpp"
+#include "journal/schema.hpp"
 
 namespace inotifier {
 namespace {
 
-template <typename Number>
-void append_raw(std::string& key, Number number) {
-  std::array<char, sizeof number> bytes;
-  std::memcpy(bytes.data(), &number, sizeof number);
-  key.append(bytes.data(), bytes.size());
-}
+constexpr const char* kLocking =
+    "PRAGMA locking_mode = EXCLUSIVE";  // the index of the WAL in memory, no lock calls a commit
+// What a commit keeps in the WAL before it is copied into the database: 16 MiB.
+constexpr const char* kPragmas =
+    "PRAGMA journal_mode = WAL;"
+    "PRAGMA wal_autocheckpoint = 4000;"
+    "PRAGMA journal_size_limit = 67108864;"
+    "PRAGMA cache_size = -8192;"
+    "PRAGMA temp_store = MEMORY;"
+    "PRAGMA trusted_schema = OFF;";
+constexpr Nanos kTidyInterval = 10 * kSecond;
+constexpr Nanos kNoteInterval = 3600 * kSecond;
 
-std::string_view view_of(const std::array<unsigned char, 16>& id) {
-  return {reinterpret_cast<const char*>(id.data()), id.size()};
-}
+/// While it lives, files are made for their owner alone.
+class PrivateFiles {
+ public:
+  PrivateFiles() : before_(::umask(0077)) {}
+  ~PrivateFiles() { ::umask(before_); }
+  PrivateFiles(const PrivateFiles&) = delete;
+  PrivateFiles& operator=(const PrivateFiles&) = delete;
 
-std::array<unsigned char, 16> id_bytes(std::string_view hex) {
-  const auto digit = [](char c) { return c <= '9' ? c - '0' : c - 'a' + 10; };
-  std::array<unsigned char, 16> bytes{};
-  for (std::size_t i = 0; i < bytes.size(); ++i) {
-    bytes[i] = static_cast<unsigned char>(digit(hex[2 * i]) * 16 + digit(hex[2 * i + 1]));
-  }
-  return bytes;
-}
-
-void put_file_key(std::string& key, std::string_view type, std::string_view watch,
-                  std::string_view path, const Stat& stat, std::uint32_t revision) {
-  key += type;
-  key += '\0';
-  key += watch;
-  key += '\0';
-  key += path;
-  key += '\0';
-  append_raw(key, stat.inode);
-  append_raw(key, stat.size);
-  append_raw(key, stat.mtime);
-  append_raw(key, revision);
-}
+ private:
+  mode_t before_;
+};
 
 }  // namespace
+
+// --- opening
+
+Journal::Journal(JournalOptions options, Nanos start) : options_(std::move(options)) {
+  if (!options_.path.empty()) lock();
+  try {
+    if (!options_.path.empty()) open();
+    events_.emplace(database(), options_.daemon_name, options_.daemon_name_given, start);
+    state_.emplace(database());
+  } catch (const sqlite::Error& error) {
+    if (may_be_retried(error)) {
+      throw SetupError(std::string(error.what()) + ": there is no room on its file system");
+    }
+  }
+}
+
+Journal::~Journal() = default;
+
+void Journal::lock() {
+  const std::filesystem::path directory = std::filesystem::path(options_.path).parent_path();
+  if (!directory.empty()) {
+    std::error_code error;
+    std::filesystem::create_directories(directory, error);
+    if (error) {
+      throw SetupError(describe("mkdir", directory.native(), error.value()) +
+                       ": make it, owned by the daemon's user, or set [journal] path");
+    }
+    if (is_remote(directory.native())) {
+      throw SetupError(
+          "journal " + options_.path +
+          ": it lies on a network or FUSE file system, where locks and "
+          "the order of writes cannot be relied on: set [journal] path to a local one");
+    }
+  }
+  if (!lock_.take(options_.path)) {
+    throw SetupError("another inotifier uses the journal " + options_.path +
+                     " already: stop it, or set another [journal] path");
+  }
+}
+
+void Journal::open() {
+  {
+    const PrivateFiles private_files;  // the paths of all files are in it
+    database_ = sqlite::Database(options_.path);
+    database_.leave_alone(true);  // it may be none of ours
+    database_.run(kLocking);
+    check_format();
+    database_.run(kPragmas);
+  }
+  const bool power_safe = options_.durability == Config::Journal::Durability::kPower;
+  database_.run(power_safe ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = NORMAL");
+  migrate();
+  database_.leave_alone(false);
+}
+
+/// Before anything is written to it.
+void Journal::check_format() {
+  const auto version = database_.number("PRAGMA user_version");
+  const auto application = database_.number("PRAGMA application_id");
+  const bool empty = database_.number("SELECT count(*) FROM sqlite_schema") == 0;
+  if (!empty && application != schema::kApplicationId) {
+    throw SetupError("journal " + options_.path +
+                     ": this is a database of another program; set another [journal] path");
+  }
+  if (version > schema::kVersion) {
+    throw SetupError("journal " + options_.path + ": made by a newer inotifier (format " +
+                     std::to_string(version) + ", this one knows " +
+                     std::to_string(schema::kVersion) +
+                     "): run that one, or set another [journal] path");
+  }
+}
+
+void Journal::migrate() {
+  const auto version = database_.number("PRAGMA user_version");
+  for (auto next = version; next < schema::kVersion; ++next) {
+    sqlite::Transaction transaction(database_);
+    database_.run(schema::kMigrations[static_cast<std::size_t>(next)]);
+    database_.run(("PRAGMA application_id = " + std::to_string(schema::kApplicationId)).c_str());
+    database_.run(("PRAGMA user_version = " + std::to_string(next + 1)).c_str());
+    transaction.commit();
+  }
+}
 
 bool Journal::may_be_retried(const sqlite::Error& error) {
   if (error.is_full()) return true;
@@ -72,6 +142,37 @@ bool Journal::may_be_retried(const sqlite::Error& error) {
                    ": the journal cannot be used; look at the file system it lies on");
 }
 
+// --- watches
+
+Journal::Watch Journal::open_watch(std::string_view name, std::string_view previous_name,
+                                   std::string_view root, Nanos wall) {
+  try {
+    return state_->open_watch(name, previous_name, root, wall);
+  } catch (const sqlite::Error& error) {
+    (void)may_be_retried(error);
+    throw SetupError(std::string(error.what()) + ": there is no room on its file system");
+  }
+}
+
+void Journal::close_watch(std::int64_t watch, Nanos wall) {
+  try {
+    state_->close_watch(watch, wall);
+  } catch (const sqlite::Error& error) {
+    (void)may_be_retried(error);  // it goes a little earlier then
+  }
+}
+
+void Journal::load(const Tables& tables) {
+  if (!database_) return;
+  try {
+    state_->load(tables);
+    release_memory();
+  } catch (const sqlite::Error& error) {
+    (void)may_be_retried(error);
+    throw SetupError(error.what());
+  }
+}
+
 void Journal::release_memory() {
   if (database_ && !blocked_) database_.run("PRAGMA shrink_memory");
   malloc_trim(0);
@@ -79,95 +180,11 @@ void Journal::release_memory() {
 
 // --- a turn
 
-std::uint32_t Journal::topic_number(std::string_view name) {
-  const auto known = topic_numbers_.find(name);
-  if (known != topic_numbers_.end()) return known->second;
-  const auto number = static_cast<std::uint32_t>(topics_.size());
-  topics_.push_back({std::string(name), 0, 0, false});
-  topic_numbers_[topics_.back().name] = number;
-  // Should the caller's transaction fail, the next turn writes it.
-  topics_.back().changed = true;
-  if (database_) {
-    statements_->add_topic.bind(1, number).bind_text(2, topics_.back().name).run();
-  }
-  return number;
-}
-
-std::string Journal::file_id(std::string_view type, std::string_view watch, std::string_view path,
-                             const Stat& stat, std::uint32_t revision) {
-  std::string key;
-  put_file_key(key, type, watch, path, stat, revision);
-  return hash128_hex(key);
-}
-
-/// Positions, ids and wire bytes of the turn. The id of what is said of a file: of the fact alone,
-/// so that the same fact has the same id however often it is found. All else: of its place in this
-/// stream.
-void Journal::encode(const std::vector<WatchReport>& turn, Nanos time) {
-  fresh_.clear();
-  bodies_.clear();
-  time_ = time;
-  Envelope envelope;
-  envelope.daemon_name = options_.daemon_name;
-  envelope.time = time;
-  std::string_view last_type;
-  std::string_view last_watch;
-  std::uint32_t topic = 0;
-  for (const WatchReport& said : turn) {
-    const Report& report = said.report;
-    if (report.type != last_type || said.watch != last_watch) {
-      topic_ = report.type;
-      topic_ += '/';
-      topic_ += said.watch;
-      topic_ += '/';
-      const auto known = topic_numbers_.find(topic_);
-      if (known != topic_numbers_.end()) {
-        topic = known->second;
-      } else {
-        // Its row is written with the turn.
-        topic = static_cast<std::uint32_t>(topics_.size());
-        topics_.push_back({topic_, 0, 0, true});
-        topic_numbers_[topic_] = topic;
-      }
-      last_type = report.type;
-      last_watch = said.watch;
-    }
-    Fresh& fresh = fresh_.emplace_back();
-    fresh.position = ++position_;
-    fresh.topic = topic;
-    fresh.watch = said.watch;
-    key_.clear();
-    if (report.file) {
-      put_file_key(key_, report.type, said.watch, report.path, report.file->stat,
-                   report.file->revision);
-    } else {
-      key_ += stream_;
-      append_raw(key_, fresh.position);
-    }
-    id_ = hash128_hex(key_);
-    if (report.type == "file.completed") {
-      fresh.path_hash = hash64(report.path);
-      fresh.id = id_bytes(id_);
-    }
-    envelope.watch = said.watch;
-    envelope.root = said.root;
-    envelope.id = id_;
-    envelope.position = fresh.position;
-    envelope.previous = topics_[topic].last;
-    encode_report(report, envelope, body_);
-    topics_[topic].last = fresh.position;
-    topics_[topic].changed = true;
-    fresh.begin = bodies_.size();
-    fresh.size = body_.size();
-    bodies_ += body_;
-  }
-}
-
 bool Journal::commit(const std::vector<WatchReport>& turn, Nanos time,
                      std::span<const Tables> tables, const Publish& publish) {
-  encode(turn, time);
+  events_->encode(turn, time);
   if (database_ && !write(tables)) return false;
-  publish_fresh(publish);
+  events_->publish(publish);
   return true;
 }
 
@@ -175,49 +192,16 @@ bool Journal::retry(std::span<const Tables> tables, const Publish& publish) {
   if (!blocked_) return true;
   if (!write(tables)) return false;
   log::info("journal {}: it can be written again", options_.path);
-  publish_fresh(publish);
+  events_->publish(publish);
   return true;
 }
 
-void Journal::publish_fresh(const Publish& publish) {
-  for (const Fresh& fresh : fresh_) {
-    last_[topics_[fresh.topic].name] = fresh.position;
-    publish(topics_[fresh.topic].name, std::string_view(bodies_).substr(fresh.begin, fresh.size));
-  }
-  fresh_.clear();
-}
-
 bool Journal::write(std::span<const Tables> tables) {
-  Statements& sql = *statements_;
   try {
     sqlite::Transaction transaction(database_);
-    std::uint64_t number = number_;
-    for (const Fresh& fresh : fresh_) {
-      sql.add_event.bind(1, fresh.position)
-          .bind(2, fresh.topic)
-          .bind(3, ++number)
-          .bind_null(4)
-          .bind(5, time_)
-          .bind_blob(6, std::string_view(bodies_).substr(fresh.begin, fresh.size))
-          .run();
-    }
-    for (std::uint32_t topic = 1; topic < topics_.size(); ++topic) {
-      if (!topics_[topic].changed) continue;
-      sql.set_topic.bind(1, topics_[topic].last)
-          .bind(2, topics_[topic].evicted)
-          .bind(3, topic)
-          .run();
-      if (database_.changes() == 0) {
-        sql.add_topic.bind(1, topic).bind_text(2, topics_[topic].name).run();
-        sql.set_topic.run();
-      }
-    }
-    const auto bytes = bytes_ + static_cast<std::int64_t>(bodies_.size());
-    if (!fresh_.empty()) sql.set_meta.bind(1, bytes).bind_text(2, "bytes").run();
-    for (const Tables& changed : tables) write_tables(changed);
+    events_->write();
+    for (const Tables& changed : tables) state_->write(changed, events_->announced());
     transaction.commit();
-    number_ = number;
-    bytes_ = bytes;
   } catch (const sqlite::Error& error) {
     (void)may_be_retried(error);
     if (!std::exchange(blocked_, true)) {
@@ -229,180 +213,56 @@ bool Journal::write(std::span<const Tables> tables) {
     return false;
   }
   blocked_ = false;
-  for (Topic& topic : topics_) topic.changed = false;
-  for (const Tables& changed : tables) {
-    if (changed.files != nullptr) changed.files->forget_changes();
-    if (changed.directories != nullptr) changed.directories->forget_changes();
-  }
-  if (bytes_ > options_.retain_size) next_tidy_ = 0;
+  events_->committed();
+  for (const Tables& changed : tables) StateStore::committed(changed);
+  if (events_->bytes() > options_.retain_size) next_tidy_ = 0;
   return true;
 }
 
-void Journal::write_tables(const Tables& tables) {
-  Statements& sql = *statements_;
-  if (tables.directories != nullptr) {
-    tables.directories->each_change([&](DirId dir, const WatchTable::Directory* now) {
-      if (now == nullptr) {
-        sql.drop_directory.bind(1, tables.watch).bind(2, dir).run();
-        return;
-      }
-      sql.put_directory.bind(1, tables.watch)
-          .bind(2, dir)
-          .bind(3, now->parent)
-          .bind_blob(4, now->name)
-          .bind(5, now->inode)
-          .bind(6, now->btime)
-          .bind(7, now->mounted ? 1 : 0)
-          .run();
-    });
+// --- keeping
+
+/// What consumers that are alive still want: entries after this position. The end if there are
+/// none.
+std::uint64_t Journal::held(Nanos wall) {
+  std::uint64_t position = events_->last_position();
+  sqlite::Statement sql(database_, "SELECT min(position) FROM consumers WHERE seen>?");
+  sql.bind(1, wall - options_.consumer_expiry);
+  if (sql.step() && !sql.is_null(0)) position = std::min(position, sql.position(0));
+  return position;
+}
+
+bool Journal::tidy(const Now& now) {
+  if (!database_ || blocked_ || now.mono < next_tidy_) return false;
+  try {
+    const bool is_full = events_->bytes() > options_.retain_size;
+    if (is_full && events_->evict(events_->last_position())) return true;
+    const std::uint64_t old = events_->position_before(now.wall - options_.retain);
+    if (old > 0 && events_->evict(std::min(old, held(now.wall)))) return true;
+    if (now.mono >= next_note_) {
+      next_note_ = now.mono + kNoteInterval;
+      state_->note_open(now.wall);
+    }
+    if (state_->forget_watch(now.wall - options_.retain)) return true;
+  } catch (const sqlite::Error& error) {
+    (void)may_be_retried(error);  // deleting wants room, too: the next time
   }
-  if (tables.files == nullptr) return;
-  tables.files->each_gone([&](DirId dir, std::string_view name) {
-    sql.drop_file.bind(1, tables.watch).bind(2, dir).bind_blob(3, name).run();
-  });
-  // Rows were changed in the order in which the events were said.
-  auto said = fresh_.begin();
-  tables.files->each_change([&](DirId dir, std::string_view name, const Row& row) {
-    auto found = fresh_.end();
-    if (row.state == Row::State::kAnnounced) {
-      const auto is_its = [&](const Fresh& fresh) {
-        return fresh.path_hash == row.path_hash && fresh.watch == tables.name;
-      };
-      found = std::find_if(said, fresh_.end(), is_its);
-      if (found == fresh_.end()) {
-        found = std::find_if(fresh_.begin(), said, is_its);
-        if (found == said) found = fresh_.end();
-      }
-    }
-    sql.put_file.bind(1, tables.watch)
-        .bind(2, dir)
-        .bind_blob(3, name)
-        .bind(4, row.inode)
-        .bind(5, row.size)
-        .bind(6, row.mtime)
-        .bind(7, row.ctime)
-        .bind(8, row.birth)
-        .bind(9, row.path_hash)
-        .bind(10, row.revision)
-        .bind(11, static_cast<int>(row.state));
-    if (found == fresh_.end()) {
-      sql.put_file.bind_null(12).run();
-    } else {
-      sql.put_file.bind_blob(12, view_of(found->id)).run();
-      said = found;
-    }
-  });
-  tables.files->each_tombstone_change(
-      [&](std::uint64_t path_hash, const FileTable::Tombstone* left) {
-        if (left == nullptr) {
-          sql.drop_departed.bind(1, tables.watch).bind(2, path_hash).run();
-        } else {
-          sql.put_departed.bind(1, tables.watch)
-              .bind(2, path_hash)
-              .bind(3, left->mtime)
-              .bind(4, left->revision)
-              .run();
-        }
-      });
+  next_tidy_ = now.mono + kTidyInterval;
+  return false;
 }
 
-// --- what is in it
-
-void Journal::read(std::uint64_t after, const std::function<bool(const Entry&)>& each) {
-  if (!database_) return;
-  auto& sql = statements_->read;
-  sql.bind(1, after);
-  Entry entry;
-  while (sql.step()) {
-    entry.position = sql.position(0);
-    entry.number = sql.position(1);
-    entry.topic = static_cast<std::uint32_t>(sql.integer(2));
-    entry.consumer = static_cast<std::uint32_t>(sql.integer(3));
-    entry.time = sql.integer(4);
-    entry.body = sql.bytes(5);
-    if (!each(entry)) {
-      sql.reset();
-      return;
-    }
-  }
-}
-
-std::uint64_t Journal::first_position() {
-  if (!database_) return 0;
-  return static_cast<std::uint64_t>(
-      database_.number("SELECT coalesce(min(position), 0) FROM events"));
-}
-
-std::uint64_t Journal::position_before(Nanos wall) {
-  if (!database_) return 0;
-  // Times rise with positions, but for a clock that was set back: halving needs no index.
-  auto low = first_position();  // 0: nothing
-  if (low == 0) return 0;
-  sqlite::Statement at(
-      database_, "SELECT position, time FROM events WHERE position>=? ORDER BY position LIMIT 1");
-  std::uint64_t before = 0;
-  std::uint64_t high = position_ + 1;
-  while (low < high) {
-    const std::uint64_t middle = low + (high - low) / 2;
-    at.bind(1, middle);
-    if (!at.step()) {
-      high = middle;
-      continue;
-    }
-    const std::uint64_t position = at.position(0);
-    const Nanos time = at.integer(1);
-    at.reset();
-    if (time < wall) {
-      before = position;
-      low = position + 1;
-    } else {
-      high = middle;
-    }
-  }
-  return before;
-}
-
-std::uint64_t Journal::number_at(std::uint64_t position) {
-  if (!database_) return 0;
-  auto& upto = statements_->number_upto;
-  upto.bind(1, position);
-  if (!upto.step()) return first_number() - 1;
-  const std::uint64_t number = upto.position(0);
-  upto.reset();
-  return number;
-}
-
-/// Number of the oldest entry kept; that of the next one if there is none.
-std::uint64_t Journal::first_number() {
-  auto& first = statements_->first_number;
-  if (!first.step()) return number_ + 1;
-  const std::uint64_t number = first.position(0);
-  first.reset();
-  return number;
-}
-
-void Journal::append_for(std::uint32_t consumer, std::span<const Copy> copies, Nanos wall) {
-  for (const Copy& copy : copies) {
-    Event event = decode(copy.body);
-    event.sequence = position_text(++position_);
-    event.prevsequence.clear();
-    const std::string body = inotifier::encode(event);
-    statements_->add_event.bind(1, position_)
-        .bind(2, copy.topic)
-        .bind(3, ++number_)
-        .bind(4, consumer)
-        .bind(5, wall)
-        .bind_blob(6, body)
-        .run();
-    bytes_ += static_cast<std::int64_t>(body.size());
-  }
-  statements_->set_meta.bind(1, bytes_).bind_text(2, "bytes").run();
-}
-
-void Journal::back_to(const Place& place) {
-  position_ = place.position;
-  number_ = place.number;
-  bytes_ = place.bytes;
+/// A log that is full is nothing unusual, nor is a consumer that is a moment behind: it counts how
+/// much of it nobody may lose yet.
+bool Journal::is_crowded(const Now& now) {
+  if (!database_ || events_->bytes() <= options_.retain_size / 10 * 8) return false;
+  const std::uint64_t held_after = held(now.wall);
+  if (held_after >= events_->last_position()) return false;
+  const std::uint64_t oldest = events_->first_number();
+  const std::uint64_t count = events_->count();
+  const auto kept = static_cast<double>(count + 1 - oldest);
+  const auto wanted =
+      static_cast<double>(count - std::max(events_->number_at(held_after), oldest - 1));
+  return static_cast<double>(events_->bytes()) * (wanted / kept) >
+         static_cast<double>(options_.retain_size) * 0.8;
 }
 
 }  // namespace inotifier

@@ -4,10 +4,8 @@
 #pragma once
 
 #include <cstdint>
-#include <map>
 #include <memory>
 #include <string>
-#include <string_view>
 
 #include "inotifier/time.hpp"
 #include "journal/consumers.hpp"
@@ -30,7 +28,11 @@ class Snapshot {
 
  private:
   struct Statements;
-  struct Place;
+  struct Progress;
+  struct Source;
+  bool advance(StoredConsumer& consumer, Nanos wall, Progress& progress);
+  int append_files(const StoredConsumer& consumer, const Source& source, Nanos wall,
+                   Progress& progress);
   bool directory_path(std::int64_t watch, std::uint32_t directory, std::string& path);
 
   Journal& journal_;

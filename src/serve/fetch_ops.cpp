@@ -35,7 +35,7 @@ void FetchService::check_stream(const Arguments& arguments, bool required) const
   const auto stream = arguments.text("stream", 64);
   if (!stream && required)
     fail_with("bad_request", "stream is missing: what are the positions of?");
-  if (stream && *stream != journal_.stream()) {
+  if (stream && *stream != journal_.events().stream()) {
     fail_with("stream_changed",
               "the journal was begun anew; positions of the earlier one mean "
               "nothing here");
@@ -113,9 +113,9 @@ void FetchService::hello(Request& request) {
     return position == 0 ? std::string("0") : position_text(position);
   };
   answer(request, {{"version", version_},
-                   {"daemon", journal_.daemon_name()},
+                   {"daemon", journal_.events().daemon_name()},
                    {"time", rfc3339(request.now.wall)},
-                   {"first", text(journal_.first_position())},
+                   {"first", text(journal_.events().first_position())},
                    {"last", text(static_cast<std::uint64_t>(last))},
                    {"access", request.may_change ? "all" : "read"}});
 }
@@ -144,7 +144,7 @@ void FetchService::read_from(Request& request) {
   poll.own_filter = TopicFilter({arguments.types().value_or(std::vector<std::string>()),
                                  arguments.watches().value_or(std::vector<std::string>())});
   check_polls(wait);
-  poll.from = poll.at = after ? *after : journal_.position_before(*since);
+  poll.from = poll.at = after ? *after : journal_.events().position_before(*since);
   poll.peer = std::move(request.peer);
   poll.request = request.id;
   poll.asked = poll.deadline = request.now.mono + wait;
@@ -155,7 +155,7 @@ StoredConsumer& FetchService::make_consumer(const Arguments& arguments, const st
                                             EventFilter filter, std::optional<std::uint64_t> acked,
                                             const Now& now) {
   const std::string start = arguments.text("start", 16).value_or("oldest");
-  if (acked && *acked > journal_.started_after()) {
+  if (acked && *acked > journal_.events().started_after()) {
     fail_with("bad_ack", "there is no consumer " + name + " any more");
   }
   if (consumers_.size() >= kMaxConsumers) {
@@ -165,7 +165,7 @@ StoredConsumer& FetchService::make_consumer(const Arguments& arguments, const st
   StoredConsumer& consumer = consumers_.add(name);
   consumer.filter = TopicFilter(std::move(filter));
   consumer.kept.created = consumer.kept.seen = now.wall;
-  if (start != "oldest") consumer.kept.position = journal_.last_position();
+  if (start != "oldest") consumer.kept.position = journal_.events().last_position();
   if (start == "state") {
     consumer.kept.snapshot = Snapshot::beginning();
     snapshots_.push_back(name);
@@ -419,15 +419,15 @@ void FetchService::seek(Request& request) {
   check_stream(arguments, false);
   StoredConsumer& consumer = consumer_of(arguments);
   check_writable();
-  std::uint64_t position = journal_.last_position();
+  std::uint64_t position = journal_.events().last_position();
   if (to == "start") {
-    const std::uint64_t first = journal_.first_position();
+    const std::uint64_t first = journal_.events().first_position();
     if (first > 0) position = first - 1;
   } else if (const auto at = parse_position(to)) {
     if (*at > position) fail_with("bad_request", "to: there is no such position yet");
     position = *at;
   } else if (const auto time = parse_rfc3339(to)) {
-    position = journal_.position_before(*time);
+    position = journal_.events().position_before(*time);
   } else if (to != "now") {
     fail_with("bad_request", "to must be start, now, a position of 20 digits or an RFC 3339 time");
   }
@@ -495,24 +495,24 @@ void FetchService::forget(Request& request) {
 
 void FetchService::status(Request& request) {
   const Arguments arguments(request.body, {});
-  const auto count = journal_.count();
-  const auto first = journal_.first_position();
+  const auto count = journal_.events().count();
+  const auto first = journal_.events().first_position();
   const auto kept =
       journal_.database()->number("SELECT coalesce(max(number) - min(number) + 1, 0) FROM events");
   Value::Map fields{
       {"version", version_},
-      {"daemon", journal_.daemon_name()},
+      {"daemon", journal_.events().daemon_name()},
       {"pid", static_cast<std::int64_t>(::getpid())},
       {"started", rfc3339(started_)},
       {"time", rfc3339(request.now.wall)},
       {"ready", !journal_.blocked()},
       {"journal", Value::Map{{"path", journal_.options().path},
-                             {"bytes", journal_.bytes()},
+                             {"bytes", journal_.events().bytes()},
                              {"retain_size", journal_.options().retain_size},
                              {"kept", kept},
                              {"count", static_cast<std::int64_t>(count)},
                              {"first", first == 0 ? std::string("0") : position_text(first)},
-                             {"last", position_text(journal_.last_position())},
+                             {"last", position_text(journal_.events().last_position())},
                              {"blocked", journal_.blocked()}}},
       {"watches", Value::Array()},
       {"consumers", static_cast<std::int64_t>(consumers_.size())},

@@ -19,7 +19,7 @@ constexpr std::size_t kEntriesPerTurn = 10'000;
 }  // namespace
 
 Value FetchService::lost(TopicFilter& filter, std::uint64_t position) const {
-  const std::uint64_t last = filter.evicted(journal_);
+  const std::uint64_t last = filter.evicted(journal_.events().topics());
   if (last <= position) return {};
   return Value::Map{{"first", position_text(position + 1)}, {"last", position_text(last)}};
 }
@@ -73,23 +73,24 @@ void FetchService::wake(const StoredConsumer& consumer) {
 
 /// Who waits for what has come since the last time.
 void FetchService::look_at_journal() {
-  if (journal_.blocked() || journal_.count() == count_) return;
-  count_ = journal_.count();
+  if (journal_.blocked() || journal_.events().count() == count_) return;
+  count_ = journal_.events().count();
   fresh_.clear();
-  last_.resize(journal_.topics());
-  for (std::uint32_t topic = 1; topic < journal_.topics(); ++topic) {
-    if (std::exchange(last_[topic], journal_.last(topic)) != last_[topic]) fresh_.push_back(topic);
+  last_.resize(journal_.events().topics().size());
+  for (std::uint32_t topic = 1; topic < journal_.events().topics().size(); ++topic) {
+    if (std::exchange(last_[topic], journal_.events().topics()[topic].last) != last_[topic])
+      fresh_.push_back(topic);
   }
   for (Poll& poll : polls_) {
     if (poll.state != Poll::State::kWaiting) continue;
     const bool wanted = std::any_of(fresh_.begin(), fresh_.end(), [&](std::uint32_t topic) {
-      return poll.filter().wants(journal_, topic);
+      return poll.filter().wants(journal_.events().topics(), topic);
     });
     if (wanted) {
       poll.state = Poll::State::kReading;
       ++reading_;
     } else {
-      poll.at = journal_.last_position();
+      poll.at = journal_.events().last_position();
       if (poll.consumer != nullptr) poll.consumer->clear = poll.at;
     }
   }
@@ -173,10 +174,10 @@ bool FetchService::read_slice(Poll& poll, const Now& now) {
   std::size_t read = 0;
   std::size_t count = 0;
   bool at_end = true;
-  journal_.read(poll.at, [&](const Journal::Entry& entry) {
+  journal_.events().read(poll.at, [&](const EventLog::Entry& entry) {
     if (read == kEntriesPerTurn || count == poll.limit) return at_end = false;
     const bool wanted = (entry.consumer == 0 || entry.consumer == id) &&
-                        filter.wants(journal_, entry.topic) &&
+                        filter.wants(journal_.events().topics(), entry.topic) &&
                         (failed == nullptr || !failed->contains(entry.position));
     if (wanted) {
       if (count > 0 && body.size() - begin + entry.body.size() > kMaxReply) return at_end = false;
@@ -191,7 +192,7 @@ bool FetchService::read_slice(Poll& poll, const Now& now) {
   });
   entries_ += std::max<std::size_t>(read, 64);
   // Nothing will ever get a position up to the last one given.
-  if (at_end && !journal_.blocked()) poll.at = std::max(poll.at, journal_.last_position());
+  if (at_end && !journal_.blocked()) poll.at = std::max(poll.at, journal_.events().last_position());
   if (count == 0 && poll.consumer != nullptr) poll.consumer->clear = poll.at;
   const bool more_comes = poll.consumer != nullptr && poll.consumer->kept.snapshot;
   if (count == 0 && (!at_end || now.mono < (more_comes ? poll.deadline : poll.asked))) {
@@ -219,8 +220,8 @@ void FetchService::end_reply(WireWriter& writer, Poll& poll, bool at_end, std::s
   writer.text("behind");
   std::uint64_t behind = 0;
   if (!at_end) {
-    if (poll.number == 0) poll.number = journal_.number_at(poll.at);
-    behind = journal_.count() - std::min(poll.number, journal_.count());
+    if (poll.number == 0) poll.number = journal_.events().number_at(poll.at);
+    behind = journal_.events().count() - std::min(poll.number, journal_.events().count());
   }
   if (poll.consumer != nullptr && poll.consumer->kept.snapshot) {
     behind = std::max<std::uint64_t>(behind, 1);

@@ -116,7 +116,7 @@ void FetchService::begin_reply(WireWriter& writer, const Value& request,
   writer.text("protocol");
   writer.integer(kFetchProtocol);
   writer.text("stream");
-  writer.text(journal_.stream());
+  writer.text(journal_.events().stream());
   fields += 3;
   if (request.is_nil()) return;
   writer.text("request");
@@ -125,7 +125,8 @@ void FetchService::begin_reply(WireWriter& writer, const Value& request,
 }
 
 void FetchService::answer(const Request& request, Value::Map fields, bool needs_write) {
-  Value::Map reply{{"ok", true}, {"protocol", kFetchProtocol}, {"stream", journal_.stream()}};
+  Value::Map reply{
+      {"ok", true}, {"protocol", kFetchProtocol}, {"stream", journal_.events().stream()}};
   if (!request.id.is_nil()) reply.emplace_back("request", request.id);
   for (auto& field : fields) reply.push_back(std::move(field));
   put(request.peer, request.id, encode_value(Value(std::move(reply))), needs_write);
@@ -133,7 +134,8 @@ void FetchService::answer(const Request& request, Value::Map fields, bool needs_
 
 void FetchService::refuse(const Peer& peer, const Value& request, std::string_view code,
                           std::string_view message) {
-  Value::Map reply{{"ok", false}, {"protocol", kFetchProtocol}, {"stream", journal_.stream()}};
+  Value::Map reply{
+      {"ok", false}, {"protocol", kFetchProtocol}, {"stream", journal_.events().stream()}};
   if (!request.is_nil()) reply.emplace_back("request", request);
   reply.emplace_back("error", Value::Map{{"code", code}, {"message", message}});
   put(peer, request, encode_value(Value(std::move(reply))), false);

@@ -67,7 +67,7 @@ class Fuzzed : public FetchWorld {
     for (const char* sql : {"DELETE FROM consumers", "DELETE FROM failures"}) {
       journal->database()->run(sql);
     }
-    if (journal->count() > 300) {
+    if (journal->events().count() > 300) {
       const std::string path = options.path;
       stop();
       for (const char* part : {"", "-wal"}) std::filesystem::remove(path + part);
@@ -77,7 +77,7 @@ class Fuzzed : public FetchWorld {
     }
     replies.clear();
     sizes.clear();
-    if (journal->count() < 4) emit("file.completed", "in", 4);
+    if (journal->events().count() < 4) emit("file.completed", "in", 4);
   }
 
  private:
@@ -92,13 +92,13 @@ Value argument(Choices& choices, Fuzzed& world, unsigned kind) {
     case 0:
       return Value(kTexts[choices.next(std::size(kTexts))]);
     case 1:
-      return position_text(world.journal->last_position() - choices.next(8) + 2);
+      return position_text(world.journal->events().last_position() - choices.next(8) + 2);
     case 2:
       return Value(static_cast<std::int64_t>(choices.next(70)) - 2);
     case 3:
       return Value(0.25 * choices.next(255));
     case 4:
-      return Value(world.journal->stream());
+      return Value(world.journal->events().stream());
     case 5:
       return Value(choices.next(2) == 0);
     case 6: {
@@ -122,7 +122,7 @@ Value::Map request_of(Choices& choices, Fuzzed& world) {
   if (usual != 0) {
     request.emplace_back("consumer", choices.next(3) == 0 ? "d" : "c");
     request.emplace_back("client", choices.next(3) == 0 ? "you" : "me");
-    if (usual > 3) request.emplace_back("stream", world.journal->stream());
+    if (usual > 3) request.emplace_back("stream", world.journal->events().stream());
     if (usual > 5) request.emplace_back("ack", argument(choices, world, 1));
     if (usual == 7) request.emplace_back("wait", argument(choices, world, 2));
   }

@@ -64,7 +64,7 @@ class FetchWorld {
       turn.push_back(std::move(said));
     }
     journal->commit(turn, now.wall, {}, [](std::string_view, std::string_view) {});
-    return journal->last_position();
+    return journal->events().last_position();
   }
   void turn() { service->after_turn(now); }
   void pass_silently(Nanos time) {

@@ -241,7 +241,7 @@ TEST_CASE("vectors: the service understands every request, and its replies have 
     // So that there is something to be acked, failed and retried.
     Value::Map request{{"op", first}, {"consumer", "thumbnails"}, {"client", "c0ffee"}};
     if (std::string_view(first) == "fail") {
-      request.emplace_back("stream", world.journal->stream());
+      request.emplace_back("stream", world.journal->events().stream());
       request.emplace_back("position", position_text(position));
     }
     REQUIRE(*world.ask(request).find("ok") == true);
@@ -252,7 +252,7 @@ TEST_CASE("vectors: the service understands every request, and its replies have 
     INFO(name);
     Value::Map request = requests().at(name);
     for (auto& [key, value] : request) {
-      if (key == "stream") value = world.journal->stream();
+      if (key == "stream") value = world.journal->events().stream();
       if (value == Value(kPosition)) value = position_text(position);
     }
     const Value reply = world.ask(request);

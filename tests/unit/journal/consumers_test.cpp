@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/clock.hpp"
+#include "base/hex.hpp"
 #include "journal/snapshot.hpp"
 #include "serve/request.hpp"
 #include "support/fetch_world.hpp"
@@ -34,7 +35,7 @@ struct World : KeptJournal, FetchWorld {
       REQUIRE(reply.find("events") != nullptr);
       const Value::Array& batch = *reply.find("events")->array();
       events.insert(events.end(), batch.begin(), batch.end());
-      more = {{"stream", journal->stream()}, {"ack", *reply.find("cursor")}};
+      more = {{"stream", journal->events().stream()}, {"ack", *reply.find("cursor")}};
       empty = batch.empty() ? empty + 1 : 0;
       pass_silently(kSecond);
     }
@@ -234,7 +235,8 @@ TEST_CASE("state: every announced file once, under its id, and then what happens
         stat.inode = 11;
         stat.size = 22;
         stat.mtime = 33;
-        CHECK(text(event, "id") == Journal::file_id("file.completed", "in", "a/b/deep", stat, 4));
+        CHECK(text(event, "id") ==
+              hex(EventLog::file_id("file.completed", "in", "a/b/deep", stat, 4)));
       }
     }
     CHECK(removed == 1);
@@ -257,7 +259,7 @@ TEST_CASE("state: every announced file once, under its id, and then what happens
   SUBCASE("a full disk puts it off") {
     world.ask({{"op", "hello"}});
     sqlite::Database& database = *world.journal->database();
-    const auto place = world.journal->place();
+    const auto place = world.journal->events().mark();
     world.run("CREATE TABLE ballast(b)");
     world.run("PRAGMA max_page_count = " + std::to_string(database.number("PRAGMA page_count")));
     world.run(
@@ -272,8 +274,8 @@ TEST_CASE("state: every announced file once, under its id, and then what happens
     REQUIRE(reply);
     CHECK(reply->find("events")->array()->empty());
     CHECK(*reply->find("behind") == Value(1));
-    CHECK(world.journal->place().position == place.position);
-    CHECK(world.journal->count() == place.number);
+    CHECK(world.journal->events().mark().position == place.position);
+    CHECK(world.journal->events().count() == place.number);
     world.run("DROP TRIGGER temp.full");
     world.run("PRAGMA max_page_count = 1073741823");
     world.pass_silently(kSecond);

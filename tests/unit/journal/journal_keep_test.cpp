@@ -53,13 +53,13 @@ TEST_CASE("a full journal is crowded only by what a consumer has not had") {
   CHECK_FALSE(log.journal.is_crowded(log.now));
   log.emit(200);
   CHECK(log.journal.is_crowded(log.now));
-  log.ack(log.journal.last_position() - 500);
+  log.ack(log.journal.events().last_position() - 500);
   CHECK_FALSE(log.journal.is_crowded(log.now));
   // In use for long: as much is kept as may be, and the consumer is always a moment behind.
   log.emit(2000);
   CHECK(log.journal.is_crowded(log.now));
-  log.ack(log.journal.last_position() - 10);
-  CHECK(log.journal.bytes() > (1 << 20) / 10 * 8);
+  log.ack(log.journal.events().last_position() - 10);
+  CHECK(log.journal.events().bytes() > (1 << 20) / 10 * 8);
   CHECK_FALSE(log.journal.is_crowded(log.now));
 }
 

@@ -35,7 +35,7 @@ struct Seen {
 
 std::vector<Seen> all(Journal& journal, std::uint64_t after = 0) {
   std::vector<Seen> seen;
-  journal.read(after, [&](const Journal::Entry& entry) {
+  journal.events().read(after, [&](const EventLog::Entry& entry) {
     seen.push_back({entry.position, entry.number, entry.consumer, std::string(entry.body)});
     return true;
   });
@@ -62,7 +62,7 @@ bool has(const std::string& text, std::string_view part) {
 TEST_CASE("journal: positions rise over restarts, and none is given twice after a power cut") {
   World world;
   const auto first = world.emit("file.completed", "in", 3);
-  const std::string stream = world.journal->stream();
+  const std::string stream = world.journal->events().stream();
   world.stop();
   world.save();
   world.start();
@@ -71,8 +71,8 @@ TEST_CASE("journal: positions rise over restarts, and none is given twice after 
   world.rewind();
   world.pass_silently(kSecond);
   world.start();
-  CHECK(world.journal->stream() == stream);
-  CHECK(world.journal->started_after() >= taken_back);
+  CHECK(world.journal->events().stream() == stream);
+  CHECK(world.journal->events().started_after() >= taken_back);
   CHECK(world.emit() > taken_back);
   CHECK(all(*world.journal).size() == 4);
   CHECK(all(*world.journal, first).size() == 1);
@@ -103,10 +103,10 @@ TEST_CASE("journal: entries are read as they were published") {
   CHECK(decode(seen[1].body).sequence == position_text(seen[1].position));
   CHECK(decode(seen[1].body).prevsequence == position_text(seen[0].position));
   CHECK(seen[1].number == seen[0].number + 1);
-  CHECK(world.journal->count() == seen[1].number);
-  CHECK(world.journal->first_position() == seen[0].position);
-  CHECK(world.journal->number_at(seen[0].position) == seen[0].number);
-  CHECK(world.journal->number_at(0) == 0);
+  CHECK(world.journal->events().count() == seen[1].number);
+  CHECK(world.journal->events().first_position() == seen[0].position);
+  CHECK(world.journal->events().number_at(seen[0].position) == seen[0].number);
+  CHECK(world.journal->events().number_at(0) == 0);
 }
 
 TEST_CASE("journal: a copy for one consumer has the id, a new position, and no predecessor") {
@@ -115,8 +115,9 @@ TEST_CASE("journal: a copy for one consumer has the id, a new position, and no p
   const auto original = all(*world.journal).front();
   {
     sqlite::Transaction transaction(*world.journal->database());
-    const Journal::Copy copy{world.journal->topic_number("file.completed/in/"), original.body};
-    world.journal->append_for(7, std::span(&copy, 1), world.now.wall);
+    EventLog& events = world.journal->events();
+    events.append_for(7, {events.topic_number("file.completed/in/"), original.body},
+                      world.now.wall);
     transaction.commit();
   }
   const auto seen = all(*world.journal, first);
@@ -127,29 +128,29 @@ TEST_CASE("journal: a copy for one consumer has the id, a new position, and no p
   CHECK(event.sequence == position_text(seen[0].position));
   CHECK(event.prevsequence.empty());
   // It is no event of the topic: nobody who listens live misses it.
-  CHECK(world.journal->last().at("file.completed/in/") == first);
+  CHECK(world.journal->events().published().at("file.completed/in/") == first);
   const auto next = world.emit();
   CHECK(decode(all(*world.journal, seen[0].position)[0].body).prevsequence == position_text(first));
-  const auto bytes = world.journal->bytes();
+  const auto bytes = world.journal->events().bytes();
   world.restart();
-  CHECK(world.journal->bytes() == bytes);
-  CHECK(world.journal->last_position() >= next);
+  CHECK(world.journal->events().bytes() == bytes);
+  CHECK(world.journal->events().last_position() >= next);
 }
 
 TEST_CASE("journal: places by time") {
   World world;
-  CHECK(world.journal->position_before(world.now.wall) == 0);
+  CHECK(world.journal->events().position_before(world.now.wall) == 0);
   std::vector<std::pair<Nanos, std::uint64_t>> said;
   for (int i = 0; i < 50; ++i) {
     world.pass_silently(kSecond);
     said.emplace_back(world.now.wall, world.emit("file.completed", "in", 1 + i % 3));
     if (i == 25) world.restart(kSecond);
   }
-  CHECK(world.journal->position_before(said[0].first) == 0);
+  CHECK(world.journal->events().position_before(said[0].first) == 0);
   for (std::size_t i = 1; i < said.size(); ++i) {
-    CHECK(world.journal->position_before(said[i].first) == said[i - 1].second);
+    CHECK(world.journal->events().position_before(said[i].first) == said[i - 1].second);
   }
-  CHECK(world.journal->position_before(world.now.wall + kSecond) == said.back().second);
+  CHECK(world.journal->events().position_before(world.now.wall + kSecond) == said.back().second);
 }
 
 TEST_CASE("journal: what is old goes, unless a consumer that is alive has not had it") {
@@ -168,7 +169,7 @@ TEST_CASE("journal: what is old goes, unless a consumer that is alive has not ha
   world.ask({{"op", "ack"},
              {"consumer", "c"},
              {"client", "me"},
-             {"stream", world.journal->stream()},
+             {"stream", world.journal->events().stream()},
              {"ack", *reply.find("cursor")}});
   world.pass_silently(1800 * kSecond);
   CHECK(tidy() == 10);
@@ -182,7 +183,7 @@ TEST_CASE("journal: what is old goes, unless a consumer that is alive has not ha
   const auto next = world.emit();
   CHECK(decode(all(*world.journal)[0].body).prevsequence != "0");
   world.restart();
-  CHECK(world.journal->evicted(1) > 0);
+  CHECK(world.journal->events().topics()[1].evicted > 0);
   CHECK(all(*world.journal)[0].position == next);
 }
 

@@ -82,7 +82,7 @@ Value::Map fetch(std::string_view consumer, std::string_view client, Value::Map 
 }
 
 Value::Map acked(const World& world, std::uint64_t position) {
-  return {{"stream", world.journal->stream()}, {"ack", position_text(position)}};
+  return {{"stream", world.journal->events().stream()}, {"ack", position_text(position)}};
 }
 
 Value::Map op(std::string_view name, Value::Map more = {}) {
@@ -143,7 +143,7 @@ TEST_CASE("fetch service: frames and request come back, stream and protocol are 
   CHECK(is_ok(reply));
   CHECK(text(reply, "request") == "r-1");
   CHECK(number(reply, "protocol") == 1);
-  CHECK(text(reply, "stream") == world.journal->stream());
+  CHECK(text(reply, "stream") == world.journal->events().stream());
   CHECK(text(reply, "version") == "1.2.3");
   CHECK(text(reply, "daemon") == "test");
   CHECK(text(reply, "access") == "all");
@@ -409,12 +409,12 @@ TEST_CASE("fetch service: failures are kept, passed over, and delivered again") 
   world.emit("file.completed", "in", 3);
   const Value first = world.ask(fetch("c", "me"));
   const auto middle = positions(first)[1];
-  const Value::Map at_middle{{"stream", world.journal->stream()},
+  const Value::Map at_middle{{"stream", world.journal->events().stream()},
                              {"position", position_text(middle)}};
   CHECK(code(world.ask(op("fail", with({{"consumer", "c"}, {"client", "other"}}, at_middle)))) ==
         "not_owner");
   const auto beyond = world.emit();
-  CHECK(code(world.ask(owner_op("fail", {{"stream", world.journal->stream()},
+  CHECK(code(world.ask(owner_op("fail", {{"stream", world.journal->events().stream()},
                                          {"position", position_text(beyond)}}))) == "bad_ack");
   Value reply = world.ask(owner_op("fail", with(at_middle, {{"reason", "no"}, {"tries", 3}})));
   CHECK(number(reply, "failed") == 1);
@@ -422,8 +422,8 @@ TEST_CASE("fetch service: failures are kept, passed over, and delivered again") 
   // Again: the newer reason.
   reply = world.ask(owner_op("fail", with(at_middle, {{"reason", "never"}, {"tries", 4}})));
   CHECK(number(reply, "failed") == 1);
-  reply = world.ask(
-      owner_op("fail", {{"stream", world.journal->stream()}, {"position", position_text(7)}}));
+  reply = world.ask(owner_op(
+      "fail", {{"stream", world.journal->events().stream()}, {"position", position_text(7)}}));
   CHECK(*reply.find("kept") == false);
 
   reply = world.ask(fetch("c", "me"));
@@ -447,7 +447,7 @@ TEST_CASE("fetch service: failures are kept, passed over, and delivered again") 
   world.send("b", {{"op", "fetch"},
                    {"after", position_text(beyond)},
                    {"wait", 30},
-                   {"stream", world.journal->stream()}});
+                   {"stream", world.journal->events().stream()}});
   world.settle();
   CHECK(!world.take("a"));
   reply =
@@ -464,7 +464,7 @@ TEST_CASE("fetch service: failures are kept, passed over, and delivered again") 
   CHECK(number(the_consumer(world), "failed") == 0);
   CHECK(ids(world.ask(fetch("d", "me"))).size() == 4);
   // The copy can fail as well.
-  reply = world.ask(owner_op("fail", {{"stream", world.journal->stream()},
+  reply = world.ask(owner_op("fail", {{"stream", world.journal->events().stream()},
                                       {"position", position_text(positions(*again)[0])}}));
   CHECK(*reply.find("kept") == true);
 }
@@ -474,8 +474,8 @@ TEST_CASE("fetch service: many failures are listed and retried in parts") {
   world.emit("file.completed", "in", 600);
   const Value all = world.ask(fetch("c", "me", {{"limit", 600}}));
   for (const auto position : positions(all)) {
-    REQUIRE(is_ok(world.ask(owner_op(
-        "fail", {{"stream", world.journal->stream()}, {"position", position_text(position)}}))));
+    REQUIRE(is_ok(world.ask(owner_op("fail", {{"stream", world.journal->events().stream()},
+                                              {"position", position_text(position)}}))));
   }
   Value reply = world.ask(op("failed", {{"consumer", "c"}, {"limit", 400}}));
   CHECK(reply.find("failed")->array()->size() == 400);
@@ -539,8 +539,8 @@ TEST_CASE("fetch service: forget") {
   world.emit();
   world.ask(fetch("c", "me"));
   const auto position = cursor(world.ask(fetch("c", "me")));
-  REQUIRE(is_ok(world.ask(owner_op(
-      "fail", {{"stream", world.journal->stream()}, {"position", position_text(position)}}))));
+  REQUIRE(is_ok(world.ask(owner_op("fail", {{"stream", world.journal->events().stream()},
+                                            {"position", position_text(position)}}))));
   REQUIRE(number(world.ask(op("retry", {{"consumer", "c"}})), "retried") == 1);
   REQUIRE(is_ok(world.ask(owner_op("ack", acked(world, cursor(world.ask(fetch("c", "me"))))))));
   world.send("a", fetch("c", "me", {{"wait", 30}}));
@@ -569,7 +569,7 @@ TEST_CASE("fetch service: reading without a consumer") {
   const Nanos between = world.now.wall;
   world.pass_silently(kSecond);
   const auto second = world.emit("other");
-  const Value::Map stream{{"stream", world.journal->stream()}};
+  const Value::Map stream{{"stream", world.journal->events().stream()}};
   const auto read = [&](Value::Map more) { return world.ask(op("fetch", std::move(more)), false); };
   CHECK(positions(read({{"after", "0"}})) == std::vector{first, second});
   CHECK(positions(read({{"after", "0"}, {"limit", 1}})) == std::vector{first});
@@ -606,7 +606,7 @@ TEST_CASE("fetch service: what is not kept any more is told until it is acked pa
   world.emit("other", "in", 200);
   while (world.journal->tidy(world.now)) {
   }
-  REQUIRE(world.journal->evicted(2) == gone);
+  REQUIRE(world.journal->events().topics()[2].evicted == gone);
   const auto last = world.emit("file.completed", "in", 1);
   const Value reply = world.ask(fetch("c", "me"));
   CHECK(positions(reply) == std::vector{last});
@@ -671,12 +671,13 @@ TEST_CASE("fetch service: bad requests") {
       fetch("c", "me", {{"types", Value::Array(257, Value("a"))}}),
       fetch("c", "me", {{"create", "no"}}),
       fetch("c", "me", with({{"after", "0"}}, {})),
-      fetch("c", "me", {{"stream", world.journal->stream()}, {"ack", 17}}),
-      fetch("c", "me", {{"stream", world.journal->stream()}, {"ack", "17"}}),
-      fetch("c", "me", {{"stream", world.journal->stream()}, {"ack", "99999999999999999999"}}),
+      fetch("c", "me", {{"stream", world.journal->events().stream()}, {"ack", 17}}),
+      fetch("c", "me", {{"stream", world.journal->events().stream()}, {"ack", "17"}}),
+      fetch("c", "me",
+            {{"stream", world.journal->events().stream()}, {"ack", "99999999999999999999"}}),
       op("fetch", {{"since", "yesterday"}}),
       op("fetch", {{"since", "2026-13-01T00:00:00Z"}}),
-      owner_op("ack", {{"stream", world.journal->stream()}}),
+      owner_op("ack", {{"stream", world.journal->events().stream()}}),
       op("seek", {{"consumer", "c"}}),
       op("retry", {{"consumer", "c"}, {"positions", "all"}}),
       op("status", {{"verbose", true}}),
@@ -868,7 +869,7 @@ TEST_CASE("fetch service: while the journal waits for room nothing is passed ove
   CHECK(code(world.ask(fetch("new", "me", {{"start", "now"}}))) == "busy");
   CHECK(code(world.ask(op("forget", {{"consumer", "c"}}))) == "busy");
   world.send("a", op("fetch", {{"after", position_text(there)},
-                               {"stream", world.journal->stream()},
+                               {"stream", world.journal->events().stream()},
                                {"wait", 30}}));
   world.settle();
   CHECK(!world.take("a"));
@@ -884,7 +885,7 @@ TEST_CASE("fetch service: failures that cannot be kept are not passed over") {
   World world;
   world.emit("file.completed", "in", 2);
   const Value first = world.ask(fetch("c", "me"));
-  const Value::Map failure{{"stream", world.journal->stream()},
+  const Value::Map failure{{"stream", world.journal->events().stream()},
                            {"position", position_text(positions(first)[0])}};
   {
     FullDisk full(*world.journal, "failures");
@@ -892,13 +893,13 @@ TEST_CASE("fetch service: failures that cannot be kept are not passed over") {
     CHECK(positions(world.ask(fetch("c", "me"))).size() == 2);
   }
   REQUIRE(is_ok(world.ask(owner_op("fail", failure))));
-  const auto count = world.journal->count();
-  const auto last = world.journal->last_position();
+  const auto count = world.journal->events().count();
+  const auto last = world.journal->events().last_position();
   {
     FullDisk full(*world.journal, "events");
     CHECK(code(world.ask(op("retry", {{"consumer", "c"}}))) == "busy");
-    CHECK(world.journal->count() == count);
-    CHECK(world.journal->last_position() == last);
+    CHECK(world.journal->events().count() == count);
+    CHECK(world.journal->events().last_position() == last);
     CHECK(number(the_consumer(world), "failed") == 1);
   }
   CHECK(number(world.ask(op("retry", {{"consumer", "c"}})), "retried") == 1);
@@ -924,7 +925,7 @@ TEST_CASE("fetch service: nothing is lost, whatever clients, restarts and power 
     std::uint64_t position = 0;  // acked
     const auto collect = [&] {
       log.clear();
-      world.journal->read(0, [&](const Journal::Entry& entry) {
+      world.journal->events().read(0, [&](const EventLog::Entry& entry) {
         const Event event = decode(entry.body);
         if (event.type == "file.completed") log[entry.position] = event.id;
         return true;
@@ -1012,7 +1013,7 @@ TEST_CASE("fetch service: nothing is lost, whatever clients, restarts and power 
           const auto chosen = *hand.positions.begin();
           const Value reply = world.ask(op("fail", {{"consumer", "c"},
                                                     {"client", client},
-                                                    {"stream", world.journal->stream()},
+                                                    {"stream", world.journal->events().stream()},
                                                     {"position", position_text(chosen)}}));
           if (is_ok(reply) && *reply.find("kept") == true) {
             failed[chosen] = log[chosen];
