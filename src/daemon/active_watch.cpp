@@ -4,6 +4,7 @@
 
 #include "base/error.hpp"
 #include "base/log.hpp"
+#include "base/path.hpp"
 #include "process/all_events.hpp"
 #include "process/completion.hpp"
 
@@ -49,8 +50,8 @@ void ActiveWatch::make_processor() {
   if (!processor_) throw UsageError("unknown processor: " + config_.processor);
 }
 
-Watcher::Options ActiveWatch::watcher_options() {
-  Watcher::Options options;
+WatchOptions ActiveWatch::watcher_options() {
+  WatchOptions options;
   options.root = config_.path;
   options.recursive = config_.recursive;
   options.mask = processor_->mask() | raw_.mask();
@@ -90,7 +91,7 @@ WatchStatus ActiveWatch::status() const {
   status.processor = config_.processor;
   status.ready = source_->is_ready();
   status.lost = source_->is_lost();
-  for (const auto& [reason, paths] : source_->told_degraded()) status.degraded.push_back(reason);
+  status.degraded = source_->output().degraded().reasons();
   status.directories = source_->directories().count();
   status.files = files_.size();
   status.in_progress = processor_->in_progress();
@@ -137,16 +138,22 @@ void ActiveWatch::on_status(std::string_view type, Value::Map data) {
     log::info("watch {} ({}): {}", config_.name, config_.path, type);
     if (type == "ready") warn_of_many(data);
   }
-  for (const auto& [key, value] : data) {
-    if (config_.require_lease && key == "reason" && value == Value("no_lease")) {
-      throw SetupError("watch " + config_.name + " (" + config_.path +
-                       "): leases do not work here and require_lease = true");
-    }
-  }
   Report report;
   report.type = "watch." + std::string(type);
   report.data = std::move(data);
   emit(std::move(report));
+}
+
+void ActiveWatch::on_degraded(const Degraded& what) {
+  Value::Map data;
+  data.emplace_back("reason", name_of(what.reason));
+  if (!what.path.empty()) data.emplace_back("directory", to_utf8(what.path));
+  data.emplace_back("detail", to_utf8(what.detail));
+  on_status("degraded", std::move(data));
+  if (config_.require_lease && what.reason == Degraded::Reason::kNoLease) {
+    throw SetupError("watch " + config_.name + " (" + config_.path +
+                     "): leases do not work here and require_lease = true");
+  }
 }
 
 void ActiveWatch::emit(Report report) {

@@ -81,6 +81,8 @@ class ActiveWatch final : public EventSource::Sink, public Out {
     raw_.on_record(record, path, *this);
   }
   void on_status(std::string_view type, Value::Map data) override;
+  /// Throws SetupError if leases are required and do not work.
+  void on_degraded(const Degraded& what) override;
   void on_scanned(Origin origin, std::string_view reason, Nanos duration) override {
     tally_.on_scanned(origin, reason, duration);
   }
@@ -91,7 +93,7 @@ class ActiveWatch final : public EventSource::Sink, public Out {
 
  private:
   void make_processor();
-  Watcher::Options watcher_options();
+  WatchOptions watcher_options();
   void warn_of_many(const Value::Map& data) const;
 
   Shared shared_;

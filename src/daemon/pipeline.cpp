@@ -31,26 +31,28 @@ ActiveWatch& Pipeline::make_watch(const WatchConfig& config) {
   return *watches_.back();
 }
 
-std::size_t Pipeline::begin_watch(ActiveWatch& watch, std::string_view reason,
-                                  std::string_view detail) {
+std::size_t Pipeline::begin_watch(ActiveWatch& watch, const std::optional<Degraded>& polled) {
   journal_.load(watch.tables());
   list_live();
-  if (!reason.empty()) watch.source().degraded(reason, {}, detail);
+  if (polled) watch.source().output().degraded(*polled);
   return watches_.size() - 1;
 }
 
 std::size_t Pipeline::add_watch(const WatchConfig& config, Notifier* notifier,
-                                std::string_view reason, std::string_view detail) {
+                                const std::optional<Degraded>& polled) {
   ActiveWatch& watch = make_watch(config);
   watch.use_inotify(notifier);
-  return begin_watch(watch, reason, detail);
+  return begin_watch(watch, polled);
 }
 
-std::size_t Pipeline::add_remote_watch(const WatchConfig& config, RemoteWatch::Asks asks,
-                                       std::string_view detail) {
+std::size_t Pipeline::add_remote_watch(const WatchConfig& config, RemoteWatch::Asks asks) {
   ActiveWatch& watch = make_watch(config);
   watch.use_poller(std::move(asks));
-  return begin_watch(watch, "polled", detail);
+  return begin_watch(
+      watch,
+      Degraded{Degraded::Reason::kPolled, "",
+               "a network or FUSE file system: writes of other machines give no events and leases "
+               "do not tell; it is polled, and a file is finished when it was quiet"});
 }
 
 std::function<bool(std::string_view)> Pipeline::enters(std::size_t watch) const {

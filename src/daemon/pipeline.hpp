@@ -39,13 +39,11 @@ class Pipeline {
   Pipeline(const Pipeline&) = delete;
   Pipeline& operator=(const Pipeline&) = delete;
 
-  /// Before the first step(). `notifier` may be null: the watch is polled, for `reason`
-  /// (instance_limit, polled).
-  std::size_t add_watch(const WatchConfig& config, Notifier* notifier, std::string_view reason = "",
-                        std::string_view detail = "");
+  /// Before the first step(). `notifier` may be null: the watch is polled, for the reason given.
+  std::size_t add_watch(const WatchConfig& config, Notifier* notifier,
+                        const std::optional<Degraded>& polled = std::nullopt);
   /// A watch that a poller feeds; see step().
-  std::size_t add_remote_watch(const WatchConfig& config, RemoteWatch::Asks asks,
-                               std::string_view detail);
+  std::size_t add_remote_watch(const WatchConfig& config, RemoteWatch::Asks asks);
   /// Whether a directory (relative path) of this watch can hold anything of interest. Any thread.
   std::function<bool(std::string_view)> enters(std::size_t watch) const;
   void add_factory(ProcessorFactory factory);
@@ -75,7 +73,7 @@ class Pipeline {
 
  private:
   ActiveWatch& make_watch(const WatchConfig& config);
-  std::size_t begin_watch(ActiveWatch& watch, std::string_view reason, std::string_view detail);
+  std::size_t begin_watch(ActiveWatch& watch, const std::optional<Degraded>& polled);
   void persist(bool idle);
   void list_live();
 

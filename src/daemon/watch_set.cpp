@@ -1,8 +1,7 @@
 #include "daemon/watch_set.hpp"
 
 #include <algorithm>
-#include <string>
-#include <string_view>
+#include <optional>
 #include <utility>
 
 #include "base/error.hpp"
@@ -19,29 +18,25 @@ void WatchSet::add(const WatchConfig& watch) {
   if (remote) return add_poller(watch);
   int error = 0;
   Notifier* notifier = nullptr;
-  std::string_view reason;
-  std::string detail;
+  std::optional<Degraded> polled;
   if (watch.backend != WatchConfig::Backend::kPoll) {
     notifier = source_.add_instance(number, error);
     if (notifier == nullptr) {
-      reason = "instance_limit";
-      detail = describe("inotify_init1", watch.path, error) +
-               ": raise fs.inotify.max_user_instances (sysctl "
-               "fs.inotify.max_user_instances=1024), or the limit of open files. Until then "
-               "this watch is polled";
+      polled = Degraded{Degraded::Reason::kInstanceLimit, "",
+                        describe("inotify_init1", watch.path, error) +
+                            ": raise fs.inotify.max_user_instances (sysctl "
+                            "fs.inotify.max_user_instances=1024), or the limit of open files. "
+                            "Until then this watch is polled"};
     }
   }
-  pipeline_.add_watch(watch, notifier, reason, detail);
+  pipeline_.add_watch(watch, notifier, polled);
 }
 
 void WatchSet::add_poller(const WatchConfig& watch) {
   Poller& poller = *pollers_.emplace_back(std::make_unique<Poller>(poll_box_));
   const std::size_t number = pipeline_.add_remote_watch(
-      watch,
-      {[&poller](std::vector<std::string> paths) { poller.ask(std::move(paths)); },
-       [&poller] { poller.hurry(); }},
-      "a network or FUSE file system: writes of other machines give no events and leases do not "
-      "tell; it is polled, and a file is finished when it was quiet");
+      watch, {[&poller](std::vector<std::string> paths) { poller.ask(std::move(paths)); },
+              [&poller] { poller.hurry(); }});
   Poller::Options options;
   options.watch = number;
   options.root = watch.path;

@@ -3,6 +3,8 @@
 // errno. Used by the pipeline thread.
 #pragma once
 
+#include <sys/stat.h>
+
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -30,6 +32,12 @@ struct Entry {
   std::string_view name;  ///< valid until the next call
   Kind kind = Kind::kUnknown;
 };
+
+inline Entry::Kind kind_of(std::uint32_t mode) {
+  return S_ISREG(mode)   ? Entry::Kind::kFile
+         : S_ISDIR(mode) ? Entry::Kind::kDirectory
+                         : Entry::Kind::kOther;
+}
 
 /// A listing in progress; holds one descriptor.
 class Listing {

@@ -25,6 +25,7 @@
 #include <vector>
 
 #include "base/clock.hpp"
+#include "base/error.hpp"
 #include "base/unique_fd.hpp"
 
 namespace inotifier {
@@ -105,8 +106,6 @@ int stat_at(int handle, const char* path, int flags, Stat& out) {
   out.mount_root = (found.stx_attributes & STATX_ATTR_MOUNT_ROOT) != 0;
   return 0;
 }
-
-bool is_absence(int error) { return error == ENOENT || error == ENOTDIR; }
 
 class RealListing final : public Listing {
  public:
@@ -277,7 +276,7 @@ Files::Writer RealFs::writer(int handle, const std::string& relative, Stat& out,
     error = -fd.get();
     if (is_absence(error)) return Writer::kGone;
     if (error == EWOULDBLOCK) return Writer::kOpen;  // somebody else's lease is being broken
-    if (error == ELOOP || error == ENXIO) return Writer::kNotRegular;
+    if (error == ENXIO) return Writer::kNotRegular;
     // Out of descriptors or memory: no answer yet.
     const bool refused = error == EACCES || error == EPERM;
     return refused ? Writer::kUnknown : Writer::kChanged;

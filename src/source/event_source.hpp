@@ -2,14 +2,12 @@
 // (RemoteWatch), and what a source tells. Pipeline thread.
 #pragma once
 
-#include <map>
 #include <optional>
-#include <set>
-#include <string>
 #include <string_view>
 
 #include "inotifier/processor.hpp"
 #include "source/decode.hpp"
+#include "source/degraded.hpp"
 #include "state/watch_table.hpp"
 
 namespace inotifier {
@@ -22,13 +20,30 @@ class EventSource : public Files {
     virtual void on_raw(const RawEvent& event) = 0;
     /// Every record as it came, before anything else is made of it.
     virtual void on_record(const Record& record, std::string_view path) = 0;
-    /// watch.ready, watch.lost, ...: `type` without the "watch.".
+    /// watch.ready, watch.lost, watch.restored: `type` without the "watch.".
     virtual void on_status(std::string_view type, Value::Map data) = 0;
+    /// watch.degraded; called once for each reason and path.
+    virtual void on_degraded(const Degraded& what) = 0;
     /// A scan of the whole watch came to its end (the first one too).
     virtual void on_scanned(Origin origin, std::string_view reason, Nanos duration) = 0;
   };
 
-  explicit EventSource(Sink& sink) : sink_(sink) {}
+  /// The way out for a source and its parts.
+  class Output {
+   public:
+    explicit Output(Sink& sink) : sink_(sink) {}
+    Sink& sink() { return sink_; }
+    void degraded(const Degraded& what) {
+      if (degraded_.add(what)) sink_.on_degraded(what);
+    }
+    const DegradedLog& degraded() const { return degraded_; }
+
+   private:
+    Sink& sink_;
+    DegradedLog degraded_;
+  };
+
+  explicit EventSource(Sink& sink) : out_(sink) {}
   virtual void start(const Now& now) = 0;
   virtual void begin_turn(const Now& now, std::uint32_t turn) = 0;
   virtual void on_time() = 0;
@@ -43,16 +58,10 @@ class EventSource : public Files {
   /// Every directory is watched, or the poller has seen all.
   virtual bool is_ready() const = 0;
   virtual bool is_lost() const = 0;
-  /// What watch.degraded has reported: paths by reason.
-  const std::map<std::string, std::set<std::string>>& told_degraded() const { return told_; }
-  /// Files may be seen late, or not at all: told once for each reason and path, by watch.degraded.
-  void degraded(std::string_view reason, std::string_view path, std::string_view detail);
+  Output& output() { return out_; }
 
  protected:
-  Sink& sink_;
-
- private:
-  std::map<std::string, std::set<std::string>> told_;
+  Output out_;
 };
 
 }  // namespace inotifier

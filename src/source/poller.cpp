@@ -1,6 +1,7 @@
 #include "source/poller.hpp"
 
 #include <sys/eventfd.h>
+#include <sys/stat.h>
 
 #include <cerrno>
 #include <chrono>
@@ -140,7 +141,7 @@ void Poller::round(Shared& shared) {
   for (std::string& path : asked) {
     Stat stat;
     const int error = fs.stat(root, path, stat);
-    if (error == -ENOENT || error == -ENOTDIR) parcel.gone.push_back(std::move(path));
+    if (is_absence(-error)) parcel.gone.push_back(std::move(path));
   }
   bool whole = true;
   std::int64_t directories = 0;
@@ -159,7 +160,7 @@ void Poller::round(Shared& shared) {
     }
     if (!listing) {
       whole = false;
-      if (error != ENOENT) unreadable.emplace_back(directory, error);
+      if (!is_absence(error)) unreadable.emplace_back(directory, error);
       continue;
     }
     ++directories;
@@ -170,10 +171,9 @@ void Poller::round(Shared& shared) {
       // Many network file systems do not tell the kind; the stat is needed for files anyway.
       if (entry.kind == Entry::Kind::kOther) continue;
       if (fs.stat(handle.get(), std::string(entry.name), seen.stat) != 0) continue;
-      const std::uint32_t type = seen.stat.mode & 0170000U;
-      if (type == 0040000U && options.recursive && options.enters(seen.path)) {
+      if (S_ISDIR(seen.stat.mode) && options.recursive && options.enters(seen.path)) {
         stack.push_back(std::move(seen.path));
-      } else if (type == 0100000U) {
+      } else if (S_ISREG(seen.stat.mode)) {
         parcel.files.push_back(std::move(seen));
         if (parcel.files.size() >= kFilesPerParcel && !send()) return;
       }

@@ -5,6 +5,7 @@
 
 #include "base/error.hpp"
 #include "base/path.hpp"
+#include "source/tree.hpp"
 
 namespace inotifier {
 namespace {
@@ -35,11 +36,11 @@ void RemoteWatch::on_poll_result(const PollResult& result) {
       Value::Map data;
       data.emplace_back("reason", result.root_error == ENOENT ? "missing" : "unreadable");
       data.emplace_back("detail", describe("open", "the root", result.root_error));
-      sink_.on_status("lost", std::move(data));
+      out_.sink().on_status("lost", std::move(data));
     }
     return;
   }
-  if (std::exchange(lost_, false)) sink_.on_status("restored", {});
+  if (std::exchange(lost_, false)) out_.sink().on_status("restored", {});
   if (round_began_ == 0) round_began_ = now_.mono;
   gone_ = {result.gone.begin(), result.gone.end()};
   for (const std::string& path : result.gone) {
@@ -49,7 +50,7 @@ void RemoteWatch::on_poll_result(const PollResult& result) {
     event.dir = directory(parent);
     event.name = name;
     event.path = path;
-    sink_.on_raw(event);
+    out_.sink().on_raw(event);
   }
   gone_.clear();
   DirId dir = kRootDir;
@@ -70,14 +71,12 @@ void RemoteWatch::on_poll_result(const PollResult& result) {
     event.path = seen.path;
     event.listing = round_;
     event.stat = &seen.stat;
-    sink_.on_raw(event);
+    out_.sink().on_raw(event);
     ++files_;
   }
   for (const auto& [path, error] : result.unreadable) {
-    degraded("unreadable", path,
-             describe("open", path, error) +
-                 ": the daemon's user may not read this directory; "
-                 "give it r-x");
+    out_.degraded({Degraded::Reason::kUnreadable, path,
+                   describe("open", path, error) + ": " + advice(EACCES)});
   }
   if (!result.end_of_round) return;
   // What a whole round did not show is asked for by name; only ENOENT says that it is gone.
@@ -88,7 +87,7 @@ void RemoteWatch::on_poll_result(const PollResult& result) {
       event.kind = RawEvent::Kind::kListed;
       event.dir = at;
       event.listing = round_;
-      sink_.on_raw(event);
+      out_.sink().on_raw(event);
     }
   }
   if (!asked_.empty()) asks_.ask(std::exchange(asked_, {}));
@@ -96,10 +95,10 @@ void RemoteWatch::on_poll_result(const PollResult& result) {
     Value::Map data;
     data.emplace_back("directories", result.directories);
     data.emplace_back("files", files_);
-    sink_.on_status("ready", std::move(data));
-    sink_.on_scanned(Origin::kStartup, "startup", now_.mono - round_began_);
+    out_.sink().on_status("ready", std::move(data));
+    out_.sink().on_scanned(Origin::kStartup, "startup", now_.mono - round_began_);
   } else if (!rescan_reason_.empty()) {
-    sink_.on_scanned(Origin::kRescan, rescan_reason_, now_.mono - round_began_);
+    out_.sink().on_scanned(Origin::kRescan, rescan_reason_, now_.mono - round_began_);
     rescan_reason_.clear();
   }
   first_round_ = false;

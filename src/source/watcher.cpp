@@ -3,12 +3,12 @@
 #include <sys/inotify.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <utility>
 
 #include "base/clock.hpp"
 #include "base/error.hpp"
 #include "base/path.hpp"
-#include "source/watcher_internal.hpp"
 
 namespace inotifier {
 namespace {
@@ -17,23 +17,21 @@ constexpr Nanos kRootCheck = kSecond;
 
 }  // namespace
 
-Watcher::Watcher(Options options, Fs& fs, Notifier* notifier, Renames& renames, Sink& sink)
+Watcher::Watcher(WatchOptions options, Fs& fs, Notifier* notifier, Renames& renames, Sink& sink)
     : EventSource(sink),
       options_(std::move(options)),
       fs_(fs),
       notifier_(notifier),
       renames_(renames),
       number_(renames.add(*this)),
-      root_(options_.root, fs) {}
+      root_(options_.root, fs),
+      tree_(options_, fs, notifier, root_, rescans_, out_),
+      scanner_(options_, fs, root_, tree_, rescans_, out_),
+      marks_(notifier) {}
 
-Watcher::~Watcher() {
-  renames_.remove(number_);
-  close(scan_lister_);
-  close(fresh_lister_);
-  close_directory();
-}
+Watcher::~Watcher() { renames_.remove(number_); }
 
-void Watcher::set_options(Options options) {
+void Watcher::set_options(WatchOptions options) {
   options_ = std::move(options);
   rescan("reload", Origin::kRescan);
 }
@@ -41,14 +39,25 @@ void Watcher::set_options(Options options) {
 void Watcher::start(const Now& now) {
   now_ = now;
   next_poll_ = now_.mono + options_.poll_interval;
-  if (table_.at(kRootDir).mounted) root_.expect_mount();
+  if (tree_.table().at(kRootDir).mounted) root_.expect_mount();
   check_root();
+}
+
+void Watcher::begin_turn(const Now& now, std::uint32_t turn) {
+  now_ = now;
+  tree_.begin_turn(now.mono);
+  scanner_.begin_turn(now.mono);
+  marks_.begin_turn(turn);
+}
+
+void Watcher::rescan(std::string_view reason, Origin origin, bool absence_counts) {
+  if (root_.attached()) rescans_.ask(reason, origin, absence_counts);
 }
 
 // --- records
 
 void Watcher::on_bytes(std::span<const std::byte> bytes, std::uint64_t position) {
-  while (!turn_ends_.empty() && turn_ends_.front().second <= position) turn_ends_.pop_front();
+  marks_.handling(position);
   Decoder decoder(bytes);
   Record record;
   std::size_t offset = decoder.offset();
@@ -57,32 +66,34 @@ void Watcher::on_bytes(std::span<const std::byte> bytes, std::uint64_t position)
     offset = decoder.offset();
   }
   if (decoder.broken()) rescan("broken_record", Origin::kRescan);
-  handled_ = position + bytes.size();
+  marks_.handled(position + bytes.size());
+}
+
+void Watcher::on_unknown_wd(const Record& record) {
+  if (tree_.table().is_retired(record.wd)) {
+    if ((record.mask & IN_IGNORED) != 0) tree_.table().ignored(record.wd);
+  } else if ((record.mask & IN_IGNORED) == 0) {
+    rescan("unknown_wd", Origin::kRescan);
+  }
 }
 
 void Watcher::on_record(const Record& record, std::uint64_t position) {
   // Before any look-up: an overflow has no wd (inotify(7)).
   if ((record.mask & IN_Q_OVERFLOW) != 0) {
-    sink_.on_record(record, {});
+    out_.sink().on_record(record, {});
     rescan("overflow", Origin::kOverflow);
     return;
   }
-  const DirId dir = table_.by_wd(record.wd);
-  if (dir == kNoDir) {
-    if (table_.is_retired(record.wd)) {
-      if ((record.mask & IN_IGNORED) != 0) table_.ignored(record.wd);
-    } else if ((record.mask & IN_IGNORED) == 0) {
-      rescan("unknown_wd", Origin::kRescan);
-    }
-    return;
-  }
+  WatchTable& table = tree_.table();
+  const DirId dir = table.by_wd(record.wd);
+  if (dir == kNoDir) return on_unknown_wd(record);
   std::string path;  // empty while a directory above is on its way elsewhere
   this->path(dir, record.name, path);
-  sink_.on_record(record, path);
+  out_.sink().on_record(record, path);
   if ((record.mask & IN_UNMOUNT) != 0) {
     // The directory is still in the tree, only its volume is not: what is known of it is kept.
-    table_.retire(record.wd);
-    table_.unbind(dir);
+    table.retire(record.wd);
+    table.unbind(dir);
     root_.doubt();
     return;
   }
@@ -109,7 +120,7 @@ void Watcher::on_record(const Record& record, std::uint64_t position) {
   event.name = record.name;
   event.path = path;
   event.position = position;
-  sink_.on_raw(event);
+  out_.sink().on_raw(event);
 }
 
 void Watcher::on_half(const Record& record, DirId dir, const std::string& path) {
@@ -123,88 +134,56 @@ void Watcher::on_half(const Record& record, DirId dir, const std::string& path) 
 }
 
 void Watcher::on_directory_record(const Record& record, DirId dir, const std::string& path) {
-  const DirId child = table_.child(dir, record.name);
+  const DirId child = tree_.table().child(dir, record.name);
   if ((record.mask & IN_MOVED_FROM) != 0) {
     // Where directories were exchanged, or the name is in use again, this record is about another
     // one than the one we have there by now.
-    Stat there;
-    if (child != kNoDir &&
-        !(fs_.stat(root_.open(), path, there) == 0 && there.inode == table_.at(child).inode &&
-          there.dev == table_.at(child).dev)) {
-      detach(child);
-    }
+    if (child != kNoDir && !tree_.is_at(child, path)) tree_.detach(child);
     on_half(record, dir, path);
   } else if ((record.mask & IN_MOVED_TO) != 0) {
     on_half(record, dir, path);
   } else if ((record.mask & (IN_CREATE | IN_ATTRIB)) != 0) {
     // ATTRIB: it may have become readable.
-    Stat found;
-    if (child != kNoDir && table_.at(child).wd >= 0 && fs_.stat(root_.open(), path, found) == 0 &&
-        found.inode == table_.at(child).inode && found.dev == table_.at(child).dev) {
-      return;  // taken in already, by the listing of its parent
-    }
     if (child == kNoDir && (record.mask & IN_ATTRIB) != 0) return;
-    take_in(dir, record.name, Origin::kNewDirectory, {});
+    // It may have been taken in already, by the listing of its parent.
+    if (child != kNoDir && tree_.table().at(child).wd >= 0 && tree_.is_at(child, path)) return;
+    scanner_.take_in(dir, record.name, Origin::kNewDirectory);
   } else if ((record.mask & IN_DELETE) != 0 && child != kNoDir) {
     Stat found;
     const int error = fs_.stat(root_.open(), path, found);
     if (is_absence(-error)) {
-      if (open_directory(dir) >= 0) drop(child);
-    } else if (error == 0 && found.inode != table_.at(child).inode) {
-      take_in(dir, record.name, Origin::kNewDirectory, {});
+      if (tree_.open().open(dir) >= 0) tree_.drop(child);
+    } else if (error == 0 && found.inode != tree_.table().at(child).inode) {
+      scanner_.take_in(dir, record.name, Origin::kNewDirectory);
     }
   }
 }
 
 /// The kernel has removed a watch that we had not: its directory is gone.
 void Watcher::on_lost_wd(DirId dir) {
-  table_.unbind(dir);
-  if (dir == kRootDir) {
-    root_.doubt();
-    return;
-  }
-  if (table_.at(dir).detached) {
-    drop(dir);
-    return;
-  }
-  // Its place may hold another directory by now, or nothing; begin() finds out.
-  take_in(table_.at(dir).parent, table_.at(dir).name, Origin::kNewDirectory, {});
+  WatchTable& table = tree_.table();
+  table.unbind(dir);
+  if (dir == kRootDir) return root_.doubt();
+  if (table.at(dir).detached) return tree_.drop(dir);
+  // Its place may hold another directory by now, or nothing; the listing finds out.
+  scanner_.take_in(table.at(dir).parent, table.at(dir).name, Origin::kNewDirectory);
 }
 
 void Watcher::on_moved(const MoveHalf& from, const MoveHalf& to) {
-  if (!to.is_directory) {
-    RawEvent event;
-    event.kind = RawEvent::Kind::kMoved;
-    event.from_dir = from.dir;
-    event.from_name = from.name;
-    event.from_path = from.path;
-    return send(event, to);
+  if (to.is_directory) {
+    tree_.on_moved(from, to);
+    return take_in(to, from.path);
   }
-  const auto limbo = std::find_if(limbo_.rbegin(), limbo_.rend(), [&](const Limbo& at) {
-    return at.from_dir == from.dir && at.name == from.name && is_valid(at.self) &&
-           table_.at(at.self.dir).detached;
-  });
-  if (limbo != limbo_.rend()) {
-    const DirId dir = limbo->self.dir;
-    limbo_.erase(std::next(limbo).base());
-    const DirId there = table_.child(to.dir, to.name);
-    if (there != kNoDir && there != dir) detach(there);  // an empty one was replaced
-    if (!table_.at(to.dir).alive || table_.is_below(to.dir, dir)) {
-      drop(dir);
-    } else {
-      table_.attach(dir, to.dir, to.name);
-      was_at_.erase(dir);
-      table_changed();
-    }
-  }
-  if (table_.at(to.dir).alive) take_in(to.dir, to.name, Origin::kNewDirectory, from.path);
+  RawEvent event;
+  event.kind = RawEvent::Kind::kMoved;
+  event.from_dir = from.dir;
+  event.from_name = from.name;
+  event.from_path = from.path;
+  send(event, to);
 }
 
 void Watcher::on_arrived(const MoveHalf& to, std::string_view from_path) {
-  if (to.is_directory) {
-    if (table_.at(to.dir).alive) take_in(to.dir, to.name, Origin::kNewDirectory, from_path);
-    return;
-  }
+  if (to.is_directory) return take_in(to, from_path);
   RawEvent event;
   event.kind = RawEvent::Kind::kArrived;
   event.from_path = from_path;
@@ -212,15 +191,16 @@ void Watcher::on_arrived(const MoveHalf& to, std::string_view from_path) {
 }
 
 void Watcher::on_left(const MoveHalf& from) {
-  if (from.is_directory) {
-    for (Limbo& limbo : limbo_) {
-      if (limbo.from_dir == from.dir && limbo.name == from.name) limbo.until = now_.mono;
-    }
-    return;
-  }
+  if (from.is_directory) return tree_.on_left(from);
   RawEvent event;
   event.kind = RawEvent::Kind::kLeft;
   send(event, from);
+}
+
+void Watcher::take_in(const MoveHalf& to, std::string_view from_path) {
+  if (tree_.table().is_alive(to.dir)) {
+    scanner_.take_in(to.dir, to.name, Origin::kNewDirectory, from_path);
+  }
 }
 
 /// `event` of the file that a half names, under the path that leads to it now.
@@ -229,7 +209,7 @@ void Watcher::send(RawEvent event, const MoveHalf& at) {
   event.dir = at.dir;
   event.name = at.name;
   if (this->path(at.dir, at.name, path)) event.path = path;
-  sink_.on_raw(event);
+  out_.sink().on_raw(event);
 }
 
 // --- the root, and time
@@ -239,8 +219,9 @@ void Watcher::check_root() {
   next_check_ = now_.mono + kRootCheck;
   const Root::Change change = root_.check();
   if (change.shortage != 0) {
-    degraded("shortage", "",
-             describe("open", root_.path(), change.shortage) + ": " + advice(change.shortage));
+    out_.degraded(
+        {Degraded::Reason::kShortage, "",
+         describe("open", root_.path(), change.shortage) + ": " + advice(change.shortage)});
     return;
   }
   if (!change.lost.empty()) lose(change.lost);
@@ -252,14 +233,14 @@ void Watcher::check_root() {
 }
 
 void Watcher::adopt() {
-  table_.set_identity(kRootDir, root_.inode(), root_.dev(), root_.btime(), root_.is_mount());
+  tree_.table().set_identity(kRootDir, root_.inode(), root_.dev(), root_.btime(), root_.is_mount());
   const bool was_lost = std::exchange(lost_told_, false);
-  if (was_lost) sink_.on_status("restored", {});
-  if (scan_.number > 0) {
+  if (was_lost) out_.sink().on_status("restored", {});
+  if (scanner_.ever_scanned()) {
     rescan("restored", Origin::kRescan, false);
   } else {
     // It came late: what is not there may be still to come.
-    begin_scan({"startup", Origin::kStartup, !was_lost});
+    scanner_.begin_scan({"startup", Origin::kStartup, !was_lost});
   }
 }
 
@@ -268,89 +249,46 @@ void Watcher::lose(std::string_view reason) {
   if (!std::exchange(lost_told_, true)) {
     Value::Map data;
     data.emplace_back("reason", reason);
-    sink_.on_status("lost", std::move(data));
+    out_.sink().on_status("lost", std::move(data));
   }
-  close(scan_lister_);
-  close(fresh_lister_);
-  close_directory();
-  fresh_.clear();
-  scan_.stack.clear();
-  scan_.phase = Scan::Phase::kIdle;
-  rescan_due_.reset();
-  unwatch(kRootDir);
+  scanner_.stop();
+  tree_.open().close();
+  rescans_.clear();
+  tree_.unwatch(kRootDir);
 }
 
 /// Mounting and unmounting below the root gives no event at all, or too late.
 void Watcher::check_mounts() {
   const Root::Mounts changes = root_.mount_changes();
   if (changes.gone.empty() && changes.mounted.empty()) return;
-  for (const std::string& path : changes.gone) {
-    if (!lost_mounts_.insert(path).second) continue;
-    DirId dir = kRootDir;
-    for (std::size_t begin = 0; begin < path.size() && dir != kNoDir;) {
-      const std::size_t end = std::min(path.find('/', begin), path.size());
-      dir = table_.child(dir, std::string_view(path).substr(begin, end - begin));
-      begin = end + 1;
-    }
-    if (dir != kNoDir) unwatch(dir);
-    Value::Map data;
-    data.emplace_back("reason", "unmounted");
-    data.emplace_back("directory", to_utf8(path));
-    sink_.on_status("lost", std::move(data));
-  }
-  for (const std::string& path : changes.mounted) {
-    if (lost_mounts_.erase(path) == 0) continue;
-    Value::Map data;
-    data.emplace_back("directory", to_utf8(path));
-    sink_.on_status("restored", std::move(data));
-  }
+  for (const std::string& path : changes.gone) tree_.on_unmounted(path);
+  for (const std::string& path : changes.mounted) tree_.on_mounted(path);
   rescan("mount", Origin::kRescan, false);
 }
 
 void Watcher::on_time() {
   if (now_.mono >= next_check_ || root_.doubtful()) check_root();
-  for (std::size_t i = 0; i < limbo_.size();) {
-    // A scan may still find it.
-    if (limbo_[i].until > now_.mono || scan_.phase != Scan::Phase::kIdle) {
-      ++i;
-      continue;
-    }
-    const Ref self = limbo_[i].self;
-    limbo_.erase(limbo_.begin() + static_cast<std::ptrdiff_t>(i));
-    if (is_valid(self) && table_.at(self.dir).detached) drop(self.dir);
-  }
-  if (now_.mono >= next_poll_ && root_.attached()) {
-    next_poll_ = now_.mono + options_.poll_interval;
-    if (notifier_ == nullptr) {
-      if (scan_.phase == Scan::Phase::kIdle) rescan("poll", Origin::kPoll);
-    } else if (fresh_.empty()) {
-      for (const DirId dir : unwatched_) {
-        Task task;
-        task.self = ref(dir);
-        task.origin = Origin::kPoll;
-        fresh_.push_back(std::move(task));
-      }
-    }
-  }
+  tree_.on_time();
+  if (now_.mono < next_poll_ || !root_.attached()) return;
+  next_poll_ = now_.mono + options_.poll_interval;
+  if (notifier_ != nullptr) return scanner_.poll_unwatched();
+  if (!scanner_.is_scanning()) rescan("poll", Origin::kPoll);
 }
 
 void Watcher::end_turn(bool announced) {
-  close_directory();
+  tree_.open().close();
   root_.close();
-  const bool noted = std::exchange(turn_noted_, false) || announced;
-  if (noted && notifier_ != nullptr) turn_ends_.emplace_back(turn_, notifier_->queued_bytes());
+  if (announced) marks_.note_turn();
+  marks_.end_turn();
 }
 
 std::optional<Nanos> Watcher::deadline() const {
   Nanos first = root_.doubtful() ? now_.mono : next_check_;
-  if (scan_.phase == Scan::Phase::kIdle) {
-    for (const Limbo& limbo : limbo_) first = std::min(first, limbo.until);
-  }
-  if (root_.attached()) {
-    if (notifier_ == nullptr || !unwatched_.empty()) first = std::min(first, next_poll_);
-    if (rescan_due_ && scan_.phase == Scan::Phase::kIdle) {
-      first = std::min(first, std::max(now_.mono, scan_due_at()));
-    }
+  first = std::min(first, tree_.deadline().value_or(first));
+  if (!root_.attached()) return first;
+  if (notifier_ == nullptr || !tree_.unwatched().empty()) first = std::min(first, next_poll_);
+  if (rescans_.pending() && !scanner_.is_scanning()) {
+    first = std::min(first, rescans_.due_at(now_.mono));
   }
   return first;
 }
@@ -358,8 +296,7 @@ std::optional<Nanos> Watcher::deadline() const {
 // --- Files
 
 bool Watcher::path(DirId dir, std::string_view name, std::string& out) {
-  if (dir >= table_.limit() || !table_.at(dir).alive) return false;
-  const std::string* directory = dir_path(dir);
+  const std::string* directory = tree_.table().is_alive(dir) ? tree_.open().path(dir) : nullptr;
   if (directory == nullptr) return false;
   out = *directory;
   if (!out.empty() && !name.empty()) out += '/';
@@ -368,8 +305,7 @@ bool Watcher::path(DirId dir, std::string_view name, std::string& out) {
 }
 
 int Watcher::stat(DirId dir, std::string_view name, Stat& out) {
-  if (dir >= table_.limit() || !table_.at(dir).alive) return EAGAIN;
-  const int handle = open_directory(dir);
+  const int handle = tree_.table().is_alive(dir) ? tree_.open().open(dir) : -1;
   return handle < 0 ? EAGAIN : -fs_.stat(handle, std::string(name), out);
 }
 
@@ -379,56 +315,36 @@ int Watcher::stat_path(std::string_view path, Stat& out) {
 }
 
 Files::Writer Watcher::writer(DirId dir, std::string_view name, Stat& out) {
-  if (dir >= table_.limit() || !table_.at(dir).alive) return Writer::kChanged;
-  if (!traits_of(dir).leases) {
-    degraded("no_lease", "",
-             "leases on " + traits_of(dir).type +
-                 " do not tell whether a writer has a file open: "
-                 "the quiet time decides");
+  if (!tree_.table().is_alive(dir)) return Writer::kChanged;
+  const FsTraits& traits = tree_.traits_of(dir);
+  if (!traits.leases) {
+    out_.degraded({Degraded::Reason::kNoLease, "",
+                   "leases on " + traits.type +
+                       " do not tell whether a writer has a file open: the quiet time decides"});
     return Writer::kUnknown;
   }
-  const int handle = open_directory(dir);
+  const int handle = tree_.open().open(dir);
   if (handle < 0) return Writer::kChanged;
   int error = 0;
   const Writer result = fs_.writer(handle, std::string(name), out, error);
   if (result == Writer::kUnknown) {
     std::string relative;
     path(dir, name, relative);
-    degraded("no_lease", "",
-             describe("fcntl(F_SETLEASE)", join(root_.path(), relative), error) +
-                 ": whether a writer has a file open cannot be seen, the quiet time decides; run "
-                 "the daemon as the files' owner, or give it CAP_LEASE and the right to read");
+    out_.degraded(
+        {Degraded::Reason::kNoLease, "",
+         describe("fcntl(F_SETLEASE)", join(root_.path(), relative), error) +
+             ": whether a writer has a file open cannot be seen, the quiet time decides; run the "
+             "daemon as the files' owner, or give it CAP_LEASE and the right to read"});
   }
   return result;
-}
-
-const FsTraits& Watcher::traits_of(DirId dir) const {
-  const auto other = others_.find(table_.at(dir).dev);
-  return other == others_.end() ? root_.traits() : other->second;
-}
-
-bool Watcher::caught_up_with(std::uint32_t turn) const {
-  if (turn == turn_) return notifier_ == nullptr;
-  for (const auto& [number, end] : turn_ends_) {
-    if (number == turn) return handled_ >= end;
-  }
-  return true;
 }
 
 bool Watcher::later_write_shows(const Stat& stat) {
   // CLOCK_REALTIME_COARSE stamps files; it stands still for up to 10 ms (CONFIG_HZ=100).
   constexpr Nanos kTick = 10 * kMillisecond;
-  if (root_.traits().fine_times && others_.empty()) return true;
+  if (root_.traits().fine_times && !tree_.has_other_volumes()) return true;
   const Nanos stamp = fs_.stamp_clock();
   return stat.mtime < stamp || stat.mtime > stamp + kTick;
-}
-
-bool Watcher::queued_before_end_of(std::uint32_t turn, std::uint64_t position) const {
-  if (turn == turn_) return true;
-  for (const auto& [number, end] : turn_ends_) {
-    if (number == turn) return position < end;
-  }
-  return false;
 }
 
 }  // namespace inotifier

@@ -65,6 +65,16 @@ DirId WatchTable::child(DirId parent, std::string_view name) const {
   });
 }
 
+DirId WatchTable::find(std::string_view path) const {
+  DirId dir = kRootDir;
+  for (std::size_t begin = 0; begin < path.size() && dir != kNoDir;) {
+    const std::size_t end = std::min(path.find('/', begin), path.size());
+    dir = child(dir, path.substr(begin, end - begin));
+    begin = end + 1;
+  }
+  return dir;
+}
+
 DirId WatchTable::add(DirId parent, std::string_view name) {
   DirId dir;
   if (free_.empty()) {
@@ -133,6 +143,17 @@ bool WatchTable::is_below(DirId dir, DirId ancestor) const {
     if (dir == ancestor) return true;
   }
   return false;
+}
+
+std::vector<DirId> WatchTable::subtree(DirId top) const {
+  std::vector<DirId> all{top};
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    for (DirId child = directories_[all[i]].first_child; child != kNoDir;
+         child = directories_[child].next_sibling) {
+      all.push_back(child);
+    }
+  }
+  return all;
 }
 
 bool WatchTable::path(DirId dir, std::string& out) const {

@@ -14,6 +14,12 @@
 
 namespace inotifier {
 
+/// A directory's number together with its generation: a number may be given anew.
+struct DirRef {
+  DirId dir = kNoDir;
+  std::uint32_t generation = 0;
+};
+
 class WatchTable {
  public:
   struct Directory {
@@ -63,12 +69,23 @@ class WatchTable {
   void set_identity(DirId dir, std::uint64_t inode, std::uint64_t dev, Nanos btime, bool mounted);
 
   DirId child(DirId parent, std::string_view name) const;
+  /// By path relative to the root; kNoDir if unknown.
+  DirId find(std::string_view path) const;
   DirId add(DirId parent, std::string_view name);
   /// Gives it a place (again); what had that place must have been detached or removed before.
   void attach(DirId dir, DirId parent, std::string_view name);
   void detach(DirId dir);
   /// Frees this one directory's number; it must have no children any more.
   void remove(DirId dir);
+
+  DirRef ref(DirId dir) const { return {dir, directories_[dir].generation}; }
+  /// Whether the directory that this named is still there.
+  bool is(const DirRef& ref) const {
+    return is_alive(ref.dir) && directories_[ref.dir].generation == ref.generation;
+  }
+  bool is_alive(DirId dir) const { return dir < limit() && directories_[dir].alive; }
+  /// The directory and all below it, the deepest last.
+  std::vector<DirId> subtree(DirId top) const;
 
   Directory& at(DirId dir) { return directories_[dir]; }
   const Directory& at(DirId dir) const { return directories_[dir]; }

@@ -1,0 +1,36 @@
+// When a scan of the whole watch is due: at once after the first doubt, later and later after those
+// that follow soon. While one runs, any number of doubts leave exactly one more due. Pure; owned by
+// a Watcher, pipeline thread.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "inotifier/processor.hpp"
+
+namespace inotifier {
+
+class Rescans {
+ public:
+  struct Due {
+    std::string reason;
+    Origin origin = Origin::kRescan;
+    bool absence_counts = true;  ///< what a listing does not show is worth asking for
+  };
+
+  void ask(std::string_view reason, Origin origin = Origin::kRescan, bool absence_counts = true);
+  void clear() { due_.reset(); }
+  bool pending() const { return due_.has_value(); }
+  /// While one is pending. Monotonic time.
+  Nanos due_at(Nanos now) const;
+  Due take(Nanos now);
+  void ended(Origin origin, Nanos now);
+
+ private:
+  std::optional<Due> due_;
+  Nanos last_end_ = 0;
+  Nanos back_off_ = 0;
+};
+
+}  // namespace inotifier

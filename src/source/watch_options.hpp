@@ -1,0 +1,24 @@
+// What a Watcher and its parts are to do. Plain values; pipeline thread.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <string_view>
+
+#include "inotifier/time.hpp"
+
+namespace inotifier {
+
+struct WatchOptions {
+  std::string root;  ///< absolute
+  bool recursive = true;
+  std::uint32_t mask = 0;  ///< what processor and raw events need; the watcher adds its own
+  bool raw = false;        ///< every record is wanted, also of files that have no name any more
+  Nanos poll_interval = 0;
+  bool known = false;  ///< the tree was watched in an earlier life: most files are known
+  /// Whether a directory (relative path) can hold anything of interest.
+  std::function<bool(std::string_view)> enters;
+};
+
+}  // namespace inotifier

@@ -1,0 +1,74 @@
+#include "source/scanner.hpp"
+
+#include <doctest/doctest.h>
+
+#include "support/source_parts.hpp"
+
+using namespace inotifier;
+using namespace inotifier::testing;
+
+using Lines = std::vector<std::string>;
+
+TEST_CASE("scanner: an unknown tree is watched first, then its files are listed") {
+  SourceParts parts;
+  parts.fs.make_directory("/w/d");
+  parts.write("/w/f");
+  parts.write("/w/d/g");
+  parts.attach();
+  parts.scan();
+  CHECK(parts.sink.take() ==
+        Lines{"watch.ready", "found f", "found d/g", "scanned", "end of scan: test"});
+  CHECK(parts.scanner.is_ready());
+  CHECK(parts.fs.open_handles() == 1);  // the root, until the end of the turn
+}
+
+TEST_CASE("scanner: a slice is no longer than its units") {
+  SourceParts parts;
+  for (int i = 0; i < 100; ++i) parts.write("/w/f" + std::to_string(i));
+  parts.attach();
+  parts.scanner.begin_scan({"test", Origin::kStartup, true});
+  int slices = 1;
+  while (parts.scanner.slice(10)) ++slices;
+  CHECK(slices > 20);  // two passes
+  CHECK(parts.sink.take().size() == 103);
+}
+
+TEST_CASE("scanner: held, directories are watched but files are not listed") {
+  SourceParts parts;
+  parts.fs.make_directory("/w/d");
+  parts.write("/w/d/g");
+  parts.attach();
+  parts.scanner.hold(true);
+  parts.scan();
+  CHECK(parts.sink.take() == Lines{"watch.ready"});
+  CHECK(parts.notifier.watches() == 2);
+  parts.scanner.hold(false);
+  while (parts.scanner.slice(1000)) continue;
+  CHECK(parts.sink.take() == Lines{"found d/g", "scanned", "end of scan: test"});
+}
+
+TEST_CASE("scanner: what a scan does not find is dropped at its end") {
+  SourceParts parts;
+  parts.fs.make_directory("/w/d");
+  parts.attach();
+  parts.scan();
+  parts.sink.take();
+  parts.fs.remove_directory("/w/d");
+  parts.scan();
+  CHECK(parts.sink.take() == Lines{"directory gone d", "scanned", "end of scan: test"});
+}
+
+TEST_CASE("scanner: a directory dropped while it is listed ends its listing") {
+  SourceParts parts;
+  parts.fs.make_directory("/w/d");
+  for (int i = 0; i < 100; ++i) parts.write("/w/d/f" + std::to_string(i));
+  parts.attach();
+  parts.scan();
+  parts.sink.take();
+  parts.scanner.take_in(kRootDir, "d", Origin::kNewDirectory);
+  parts.scanner.slice(10);
+  parts.tree.drop(parts.tree.table().child(kRootDir, "d"));
+  CHECK_FALSE(parts.scanner.slice(1000));
+  CHECK(parts.sink.take().size() < 20);
+  CHECK(parts.fs.open_handles() == 1);
+}
