@@ -134,14 +134,14 @@ Value to_value(const InotifyLimit& limit) {
   return map;
 }
 
-Value to_value(const Config::Journal& journal, const JournalPlace& place, Value findings) {
+Value to_value(const Config::Journal& journal, const JournalSurvey& found, Value findings) {
   Value::Map map{{"path", journal.path},
-                 {"directory", place.directory},
-                 {"local", !place.remote},
-                 {"is_there", place.is_there},
-                 {"used", place.used}};
-  if (!place.type.empty()) map.emplace_back("file_system", place.type);
-  if (place.free >= 0) map.emplace_back("free", place.free);
+                 {"directory", found.directory},
+                 {"local", !found.remote},
+                 {"is_there", found.is_there},
+                 {"used", found.used}};
+  if (!found.type.empty()) map.emplace_back("file_system", found.type);
+  if (found.free >= 0) map.emplace_back("free", found.free);
   map.emplace_back("findings", std::move(findings));
   return map;
 }
@@ -173,8 +173,8 @@ int run_check(const CheckArguments& arguments) {
   const auto limits = read_inotify_limits();
   const auto limit_findings = report.add(judge(limits, needed, instances));
   report.heading("journal", visible(config.journal.path));
-  const auto place = look_at_journal(config.journal.path, fs);
-  const auto journal_findings = report.add(judge(config.journal, place));
+  const auto found = survey_journal(config.journal.path, fs);
+  const auto journal_findings = report.add(judge(config.journal, found));
   report.heading("security");
   const auto security_findings = report.add(judge_security(config));
   const auto about_config = judge(config);
@@ -195,7 +195,7 @@ int run_check(const CheckArguments& arguments) {
                                          {"instances_needed", instances},
                                          {"queued_events", to_value(limits.queued_events)},
                                          {"findings", limit_findings}}},
-                   {"journal", to_value(config.journal, place, journal_findings)},
+                   {"journal", to_value(config.journal, found, journal_findings)},
                    {"security", Value::Map{{"findings", security_findings}}},
                    {"findings", config_findings},
                    {"result", std::string(name_of(report.worst()))}};

@@ -135,10 +135,10 @@ int run_forget(const AskArguments& arguments) {
 }
 
 int run_seek(const AskArguments& arguments) {
-  const Place place = parse_place(arguments.to, read_clocks().wall);
+  const JournalPoint point = parse_journal_point(arguments.to, read_clocks().wall);
   return ask(arguments, [&](Requester& requester) {
     const Value reply =
-        requester.request("seek", {{"consumer", arguments.name}, {"to", place.text}});
+        requester.request("seek", {{"consumer", arguments.name}, {"to", point.text}});
     fmt::print("{} goes on after {}\n", visible(arguments.name), shown(reply.find("position")));
     return 0;
   });
@@ -183,12 +183,12 @@ int run_failed(const AskArguments& arguments) {
 int run_retry(const AskArguments& arguments) {
   Value::Array positions;
   for (const std::string& text : arguments.positions) {
-    const Place place = parse_place(text, 0);
-    if (place.kind != Place::Kind::kPosition) {
+    const JournalPoint point = parse_journal_point(text, 0);
+    if (point.kind != JournalPoint::Kind::kPosition) {
       throw UsageError(fmt::format("\"{}\" is no position: inotifier failed {} shows them",
                                    visible(text), arguments.name));
     }
-    positions.emplace_back(place.text);
+    positions.emplace_back(point.text);
   }
   return ask(arguments, [&](Requester& requester) {
     std::int64_t retried = 0;

@@ -28,7 +28,7 @@ Findings judge(const WatchConfig& watch, const Survey& survey);
 /// Whether `needed` watches in `instances` instances fit besides what is used.
 Findings judge(const InotifyLimits& limits, std::int64_t needed, std::int64_t instances);
 /// Whether the journal can be kept there.
-Findings judge(const Config::Journal& journal, const JournalPlace& place);
+Findings judge(const Config::Journal& journal, const JournalSurvey& place);
 /// Who can connect: reads the key files, and looks up the group.
 Findings judge_security(const Config& config);
 /// What the configuration says besides what its syntax demands.

@@ -118,34 +118,34 @@ void judge_group(const std::string& name, Findings& findings) {
 
 }  // namespace
 
-Findings judge(const Config::Journal& journal, const JournalPlace& place) {
+Findings judge(const Config::Journal& journal, const JournalSurvey& found) {
   Findings findings;
-  if (place.remote) {
+  if (found.remote) {
     findings.push_back({Level::kError,
                         fmt::format("{} is on a network or FUSE file system, where locks and a "
                                     "crash cannot be trusted",
-                                    visible(place.directory)),
+                                    visible(found.directory)),
                         "choose a path on a local disk: path below [journal]"});
     return findings;
   }
-  if (place.error != 0) {
+  if (found.error != 0) {
     findings.push_back({Level::kError,
                         fmt::format("{} cannot be {} by uid {}: {} {}", visible(journal.path),
-                                    place.is_there ? "written" : "made", ::geteuid(),
-                                    visible(place.directory), error_text(place.error)),
+                                    found.is_there ? "written" : "made", ::geteuid(),
+                                    visible(found.directory), error_text(found.error)),
                         "run check as the user of the daemon, make the directory for it, or choose "
                         "another path below [journal]"});
   } else {
     findings.push_back({Level::kOk,
-                        fmt::format("{}, {}", place.type.empty() ? "local" : place.type,
-                                    place.is_there ? fmt::format("{} used", rough_size(place.used))
+                        fmt::format("{}, {}", found.type.empty() ? "local" : found.type,
+                                    found.is_there ? fmt::format("{} used", rough_size(found.used))
                                                    : "to be made"),
                         ""});
   }
-  if (place.free < 0) return findings;
-  const auto text = fmt::format("{} free, retain_size = {}", rough_size(place.free),
+  if (found.free < 0) return findings;
+  const auto text = fmt::format("{} free, retain_size = {}", rough_size(found.free),
                                 size_text(journal.retain_size));
-  if (place.free + place.used < journal.retain_size) {
+  if (found.free + found.used < journal.retain_size) {
     findings.push_back({Level::kWarning, text + ": the disk would be full before old events go",
                         "make room, or lower retain_size"});
   } else {

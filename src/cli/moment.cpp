@@ -75,18 +75,18 @@ std::optional<std::int64_t> parse_time(const std::string& text) {
   return (std::int64_t{::timegm(&time)} - *zone) * kSecond + fraction;
 }
 
-Place parse_place(const std::string& text, std::int64_t now) {
-  if (text == "start") return {Place::Kind::kStart, text};
-  if (text == "now") return {Place::Kind::kNow, text};
+JournalPoint parse_journal_point(const std::string& text, std::int64_t now) {
+  if (text == "start") return {JournalPoint::Kind::kStart, text};
+  if (text == "now") return {JournalPoint::Kind::kNow, text};
   if (!text.empty() && text.size() <= 20 && std::all_of(text.begin(), text.end(), is_digit)) {
-    return {Place::Kind::kPosition, std::string(20 - text.size(), '0') + text};
+    return {JournalPoint::Kind::kPosition, std::string(20 - text.size(), '0') + text};
   }
   if (const auto back = parse_duration(text)) {
-    return {Place::Kind::kTime, rfc3339(now - std::min(*back, now))};
+    return {JournalPoint::Kind::kTime, rfc3339(now - std::min(*back, now))};
   }
-  if (const auto time = parse_time(text)) return {Place::Kind::kTime, rfc3339(*time)};
+  if (const auto time = parse_time(text)) return {JournalPoint::Kind::kTime, rfc3339(*time)};
   throw UsageError(
-      fmt::format("\"{}\" is no place in the journal: give start, now, a position, a time such as "
+      fmt::format("\"{}\" is no point of the journal: give start, now, a position, a time such as "
                   "2026-11-22T10:00:00Z, or a duration back such as 1h",
                   visible(text)));
 }

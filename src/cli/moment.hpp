@@ -13,15 +13,15 @@ namespace inotifier {
 /// T, the seconds may be missing; without a zone it is local time.
 std::optional<std::int64_t> parse_time(const std::string& text);
 
-/// A place in the journal.
-struct Place {
+/// A point of the journal, where reading can begin.
+struct JournalPoint {
   enum class Kind { kStart, kNow, kPosition, kTime };
   Kind kind = Kind::kStart;
   std::string text;  ///< as the wire wants it: "start", "now", 20 digits, RFC 3339 in UTC
 };
 
 /// start, now, a position, a time, or a duration back from `now` ("1h"). Throws UsageError.
-Place parse_place(const std::string& text, std::int64_t now);
+JournalPoint parse_journal_point(const std::string& text, std::int64_t now);
 
 /// "3s ago", "2h ago", "in 40s"; `text` itself (made visible) if it is no time.
 std::string ago(const std::string& text, std::int64_t now);

@@ -61,11 +61,12 @@ class Listening {
       : arguments_(arguments), output_(arguments.output), printer_(arguments.output, stdout) {}
 
   int run() {
-    std::optional<Place> place;
-    if (!arguments_.since.empty()) place = parse_place(arguments_.since, read_clocks().wall);
+    std::optional<JournalPoint> point;
+    if (!arguments_.since.empty())
+      point = parse_journal_point(arguments_.since, read_clocks().wall);
     catch_signals();
     std::optional<Requester> requester;
-    if (place) {
+    if (point) {
       Connection connection = arguments_.connection;
       connection.endpoint = arguments_.fetch_endpoint;
       requester.emplace(connection);
@@ -75,7 +76,7 @@ class Listening {
     patience_ =
         std::chrono::duration_cast<Clock::duration>(std::chrono::nanoseconds(output_.timeout));
     last_ = Clock::now();
-    if (place) read_back(*requester, *place);
+    if (point) read_back(*requester, *point);
     while (!result_) listen();
     return *result_;
   }
@@ -90,18 +91,18 @@ class Listening {
     subscriber_.emplace(std::move(options));
   }
 
-  /// Prints what the journal has, from `place` on, until the subscription is in effect and all that
+  /// Prints what the journal has, from `point` on, until the subscription is in effect and all that
   /// came before that was read. Then what is published arrives live, and `told_` tells which of it
   /// was told already. The subscription is made late: what arrives during a long reading would
   /// only fill its queue.
-  void read_back(Requester& requester, const Place& place) {
+  void read_back(Requester& requester, const JournalPoint& point) {
     Value::Map filters{{"limit", kReadLimit}};
     const auto add = [&](std::string_view key, const std::vector<std::string>& names) {
       if (!names.empty()) filters.emplace_back(key, Value::Array(names.begin(), names.end()));
     };
     add("types", arguments_.types);
     add("watches", arguments_.watches);
-    Value::Map from = beginning(requester, place);
+    Value::Map from = beginning(requester, point);
     bool live = false;
     bool last_round = false;
     while (!result_) {
@@ -128,16 +129,16 @@ class Listening {
   }
 
   /// Arguments of the first fetch.
-  Value::Map beginning(Requester& requester, const Place& place) {
-    if (place.kind == Place::Kind::kTime) return {{"since", place.text}};
-    if (place.kind == Place::Kind::kStart) return {{"after", "0"}};
+  Value::Map beginning(Requester& requester, const JournalPoint& point) {
+    if (point.kind == JournalPoint::Kind::kTime) return {{"since", point.text}};
+    if (point.kind == JournalPoint::Kind::kStart) return {{"after", "0"}};
     const Value& hello = requester.hello();
     const Value* stream = hello.find("stream");
     const Value* last = hello.find("last");
     const Value nothing;
-    return {{"after", place.kind == Place::Kind::kPosition ? Value(place.text)
-                      : last == nullptr                    ? Value("0")
-                                                           : *last},
+    return {{"after", point.kind == JournalPoint::Kind::kPosition ? Value(point.text)
+                      : last == nullptr                           ? Value("0")
+                                                                  : *last},
             {"stream", stream == nullptr ? nothing : *stream}};
   }
 

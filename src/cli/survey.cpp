@@ -175,8 +175,8 @@ class Surveyor {
 
 Survey survey(const WatchConfig& watch, Fs& fs) { return Surveyor(watch, fs).run(); }
 
-JournalPlace look_at_journal(const std::string& path, Fs& fs) {
-  JournalPlace place;
+JournalSurvey survey_journal(const std::string& path, Fs& fs) {
+  JournalSurvey place;
   place.directory = nearest_directory(path);
   place.remote = is_remote(place.directory);
   if (place.remote) return place;

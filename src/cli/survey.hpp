@@ -41,7 +41,7 @@ struct Survey {
 Survey survey(const WatchConfig& watch, Fs& fs);
 
 /// Where the journal is, or would be made.
-struct JournalPlace {
+struct JournalSurvey {
   std::string directory;   ///< the nearest that exists
   std::string type;        ///< of its file system; "" if remote, which is not touched
   bool remote = false;     ///< a network or FUSE file system
@@ -51,7 +51,7 @@ struct JournalPlace {
   std::int64_t free = -1;  ///< bytes left on its file system; -1 if not known
 };
 
-JournalPlace look_at_journal(const std::string& path, Fs& fs);
+JournalSurvey survey_journal(const std::string& path, Fs& fs);
 /// The directory that would have to be written to for a file at `path`: the nearest that exists.
 std::string nearest_directory(std::string path);
 

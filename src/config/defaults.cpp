@@ -32,6 +32,14 @@ bool is_service() {
   return ::geteuid() == 0 || ::faccessat(AT_FDCWD, "/run/inotifier", W_OK | X_OK, AT_EACCESS) == 0;
 }
 
+/// "" if the variable is not set, or is not absolute, which the XDG base directory specification
+/// ignores. Without a trailing slash.
+std::string absolute_in(const Environment& environment, std::string_view name) {
+  const auto found = environment.find(name);
+  if (found == environment.end() || !found->second.starts_with('/')) return {};
+  return found->second.substr(0, found->second.find_last_not_of('/') + 1);
+}
+
 }  // namespace
 
 // Receivers' and browsers' names for what is not finished; ".*.??????" is rsync's, ".in.*" that of
@@ -73,22 +81,17 @@ std::string default_daemon_name() {
 
 std::string default_endpoint(const Environment& environment, std::string_view what) {
   if (is_service()) return fmt::format("ipc:///run/inotifier/{}", what);
-  const auto runtime = environment("XDG_RUNTIME_DIR");
-  if (runtime && runtime->starts_with('/')) {
-    return fmt::format("ipc://{}/{}", join(*runtime, "inotifier"), what);
-  }
+  const auto runtime = absolute_in(environment, "XDG_RUNTIME_DIR");
+  if (!runtime.empty()) return fmt::format("ipc://{}/inotifier/{}", runtime, what);
   return fmt::format("ipc:///tmp/inotifier-{}/{}", ::geteuid(), what);
 }
 
 std::string default_journal(const Environment& environment) {
   if (is_service()) return "/var/lib/inotifier/journal.db";
-  // The XDG base directory specification: what is not absolute is ignored.
-  const auto state = environment("XDG_STATE_HOME");
-  if (state && state->starts_with('/')) return absolute(join(*state, "inotifier/journal.db"));
-  const auto home = environment("HOME");
-  if (home && home->starts_with('/')) {
-    return absolute(join(*home, ".local/state/inotifier/journal.db"));
-  }
+  const auto state = absolute_in(environment, "XDG_STATE_HOME");
+  if (!state.empty()) return absolute(state + "/inotifier/journal.db");
+  const auto home = absolute_in(environment, "HOME");
+  if (!home.empty()) return absolute(home + "/.local/state/inotifier/journal.db");
   return fmt::format("/var/tmp/inotifier-{}/journal.db", ::geteuid());  // outlives a reboot
 }
 

@@ -2,7 +2,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cstdlib>
 #include <iterator>
 
 #include "config/keys.hpp"
@@ -13,18 +12,14 @@ extern char** environ;
 namespace inotifier {
 
 Environment process_environment() {
-  std::vector<std::string> names;
+  Environment variables;
   for (char** entry = environ; entry != nullptr && *entry != nullptr; ++entry) {
     const std::string_view text = *entry;
-    names.emplace_back(text.substr(0, text.find('=')));
+    const auto equals = std::min(text.find('='), text.size());
+    // getenv(3) finds the first one too.
+    variables.emplace(text.substr(0, equals), text.substr(std::min(equals + 1, text.size())));
   }
-  return Environment(
-      [](const std::string& name) -> std::optional<std::string> {
-        const char* value = std::getenv(name.c_str());
-        if (value == nullptr) return std::nullopt;
-        return value;
-      },
-      std::move(names));
+  return variables;
 }
 
 namespace config {
@@ -40,10 +35,10 @@ class Variables {
       : environment_(environment), source_(source), problems_(problems) {}
 
   std::optional<std::string> get(const std::string& name) {
-    auto text = environment_(name);
-    if (!text || text->empty()) return std::nullopt;
-    source_.lines.push_back(fmt::format("{}={}", name, *text));
-    return text;
+    const auto found = environment_.find(name);
+    if (found == environment_.end() || found->second.empty()) return std::nullopt;
+    source_.lines.push_back(fmt::format("{}={}", name, found->second));
+    return found->second;
   }
   /// False if it is not set.
   bool read(const Key& key, Target target, Given& given) {
@@ -115,7 +110,7 @@ void find_mistyped(const Environment& environment, Variables& variables) {
   const auto is_in = [](const std::vector<std::string>& list, const std::string& name) {
     return std::find(list.begin(), list.end(), name) != list.end();
   };
-  for (const auto& name : environment.names()) {
+  for (const auto& [name, text] : environment) {
     if (!name.starts_with(kPrefix) || is_in(known, name) || is_in(others, name) ||
         is_service_link(std::string_view(name).substr(kPrefix.size()))) {
       continue;
@@ -129,7 +124,7 @@ void find_mistyped(const Environment& environment, Variables& variables) {
 
 /// A command that we started has the event in its environment; there INOTIFIER_WATCH is a name.
 bool is_inside_a_command(const Environment& environment) {
-  return environment("INOTIFIER_ID").has_value() && environment("INOTIFIER_TYPE").has_value();
+  return environment.contains("INOTIFIER_ID") && environment.contains("INOTIFIER_TYPE");
 }
 
 }  // namespace
@@ -148,9 +143,9 @@ void apply(const Environment& environment, const LoadOptions& options, Source& s
   Variables variables(environment, source, problems);
   find_mistyped(environment, variables);
   const bool inside = is_inside_a_command(environment);
-  const auto text =
-      options.only_directories || inside ? std::nullopt : environment(std::string(kWatches));
-  const auto paths = split_paths(text.value_or(""));
+  const auto text = environment.find(kWatches);
+  const bool is_read = text != environment.end() && !options.only_directories && !inside;
+  const auto paths = split_paths(is_read ? text->second : "");
   const bool has_watch = !paths.empty() || !options.directories.empty() || inside;
   for (const auto& key : kKeys) {
     const bool of_watch = key.section() == "watch";

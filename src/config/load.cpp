@@ -257,7 +257,8 @@ Config load_config(const LoadOptions& options, const Environment& environment) {
   std::string file;
   if (!options.only_directories) {
     file = options.file;
-    if (file.empty()) file = environment("INOTIFIER_CONFIG").value_or("");
+    const auto variable = environment.find("INOTIFIER_CONFIG");
+    if (file.empty() && variable != environment.end()) file = variable->second;
     if (file.empty() && ::access("/etc/inotifier/inotifier.toml", F_OK) == 0) {
       file = "/etc/inotifier/inotifier.toml";
     }

@@ -14,13 +14,12 @@
 // INOTIFIER_WATCH is not read as directories.
 #pragma once
 
-#include <concepts>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 #include "config/config.hpp"
@@ -28,27 +27,8 @@
 
 namespace inotifier {
 
-/// Reads environment variables; a seam so that tests need not change their own. Made from any
-/// function that looks up a name; `names` are the variables there are, so that mistyped ones can be
-/// told.
-class Environment {
- public:
-  using Lookup = std::function<std::optional<std::string>(const std::string& name)>;
-
-  template <typename F>
-  requires(!std::same_as<std::remove_cvref_t<F>, Environment> &&
-           std::is_invocable_r_v<std::optional<std::string>, F&, const std::string&>)
-      Environment(F lookup, std::vector<std::string> names = {})  // NOLINT(*-explicit-*)
-      : lookup_(std::move(lookup)), names_(std::move(names)) {}
-
-  std::optional<std::string> operator()(const std::string& name) const { return lookup_(name); }
-  const std::vector<std::string>& names() const { return names_; }
-
- private:
-  Lookup lookup_;
-  std::vector<std::string> names_;
-};
-/// That of this process, as it is now.
+/// The variables of a process: a value, so that tests need not change their own.
+using Environment = std::map<std::string, std::string, std::less<>>;
 Environment process_environment();
 
 struct LoadOptions {

@@ -9,7 +9,7 @@
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const std::string_view text(reinterpret_cast<const char*>(data), size);
-  const inotifier::Environment environment([](const std::string&) { return std::nullopt; });
+  const inotifier::Environment environment;
   inotifier::Config config;
   try {
     config = inotifier::parse_config(text, "fuzz.toml", environment);

@@ -19,16 +19,16 @@ using inotifier::Files;
 using inotifier::Finding;
 using inotifier::Findings;
 using inotifier::InotifyLimits;
-using inotifier::JournalPlace;
+using inotifier::JournalSurvey;
 using inotifier::judge;
 using inotifier::judge_security;
-using inotifier::look_at_journal;
 using inotifier::make_curve_keys;
 using inotifier::public_file_text;
 using inotifier::RealFs;
 using inotifier::secret_file_text;
 using inotifier::Survey;
 using inotifier::survey;
+using inotifier::survey_journal;
 using inotifier::WatchConfig;
 
 namespace {
@@ -292,7 +292,7 @@ TEST_SUITE("check") {
   TEST_CASE("a journal is looked at where it would be made") {
     const Directory directory;
     RealFs fs;
-    auto place = look_at_journal(directory.path() + "/a/b/journal.db", fs);
+    auto place = survey_journal(directory.path() + "/a/b/journal.db", fs);
     CHECK(place.directory == directory.path());
     CHECK(place.error == 0);
     CHECK_FALSE(place.remote);
@@ -301,7 +301,7 @@ TEST_SUITE("check") {
     CHECK_FALSE(place.type.empty());
     directory.write("j.db", "1234");
     directory.write("j.db-wal", "12");
-    place = look_at_journal(directory.path() + "/j.db", fs);
+    place = survey_journal(directory.path() + "/j.db", fs);
     CHECK(place.is_there);
     CHECK(place.used == 6);
     if (::geteuid() == 0) {
@@ -309,7 +309,7 @@ TEST_SUITE("check") {
       return;
     }
     REQUIRE(::chmod(directory.path().c_str(), 0500) == 0);
-    place = look_at_journal(directory.path() + "/new.db", fs);
+    place = survey_journal(directory.path() + "/new.db", fs);
     ::chmod(directory.path().c_str(), 0700);
     CHECK(place.error == EACCES);
   }
@@ -317,7 +317,7 @@ TEST_SUITE("check") {
   TEST_CASE("a journal that cannot work is an error, one without room a warning") {
     Config::Journal journal;
     journal.path = "/j/journal.db";
-    JournalPlace place;
+    JournalSurvey place;
     place.directory = "/j";
     place.type = "ext4";
     place.free = journal.retain_size;

@@ -35,8 +35,8 @@ TEST_CASE("times are read as RFC 3339 writes them, and a little less strictly") 
 }
 
 TEST_CASE("places in the journal") {
-  using Kind = Place::Kind;
-  const auto place = [](const char* text) { return parse_place(text, kNow); };
+  using Kind = JournalPoint::Kind;
+  const auto place = [](const char* text) { return parse_journal_point(text, kNow); };
   CHECK(place("start").kind == Kind::kStart);
   CHECK(place("now").text == "now");
   CHECK(place("1h").text == "2026-11-22T09:00:00.000000000Z");

@@ -32,15 +32,7 @@ namespace {
 using Variables = std::map<std::string, std::string>;
 
 Environment environment(const Variables& variables = {}) {
-  std::vector<std::string> names;
-  for (const auto& [name, value] : variables) names.push_back(name);
-  return Environment(
-      [variables](const std::string& name) -> std::optional<std::string> {
-        const auto found = variables.find(name);
-        if (found == variables.end()) return std::nullopt;
-        return found->second;
-      },
-      names);
+  return {variables.begin(), variables.end()};
 }
 
 Config parsed(const std::string& text, const Variables& variables = {}) {
