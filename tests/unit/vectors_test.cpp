@@ -202,8 +202,9 @@ TEST_CASE("vectors: what is published for writers of clients is what we say and 
       std::filesystem::path(INOTIFIER_SOURCE_DIR) / "clients" / "vectors";
   const bool write = std::getenv("INOTIFIER_WRITE_VECTORS") != nullptr;
   std::size_t files = 0;
-  for (const auto& [name, bytes] : vectors) {
-    INFO(name);
+  for (const auto& vector : vectors) {
+    const auto& [name, bytes] = vector;
+    INFO(vector.first);
     const auto packed = directory / (name + ".msgpack");
     const auto json = directory / (name + ".json");
     if (write) {

@@ -5,7 +5,7 @@
 //   queue .... fetched, and not given out
 //   cursor ... end of what was fetched
 // A fetch returns what was not acked: what is `out` comes a second time, and is passed over.
-import { Event, positionOf } from "./event.js";
+import { Event } from "./event.js";
 
 /** @typedef {"open" | "failing" | "done"} Fate */
 

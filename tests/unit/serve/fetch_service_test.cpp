@@ -1080,9 +1080,9 @@ TEST_CASE("fetch service: nothing is lost, whatever clients, restarts and power 
       position = cursor(reply);
     }
     collect();
-    for (const auto& [at, id] : log) {
-      INFO(at);
-      CHECK(done.contains(id));
+    for (const auto& entry : log) {
+      INFO(entry.first);
+      CHECK(done.contains(entry.second));
     }
   }
 }
