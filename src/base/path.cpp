@@ -4,8 +4,6 @@
 #include <cstring>
 #include <filesystem>
 
-#include "inotifier/time.hpp"
-
 namespace inotifier {
 namespace {
 
@@ -69,10 +67,6 @@ constexpr std::array<bool, 256> make_plain() {
   return plain;
 }
 constexpr std::array<bool, 256> kPlainInUri = make_plain();
-
-void write_digits(std::uint64_t number, char* end, int count) {
-  for (; count > 0; --count, number /= 10) *--end = static_cast<char>('0' + number % 10);
-}
 
 }  // namespace
 
@@ -154,51 +148,6 @@ std::string percent_encode(std::string_view path) {
       out += kHex[byte & 15U];
     }
   }
-  return out;
-}
-
-void write_rfc3339(std::int64_t nanos, char* out) {
-  std::int64_t seconds = nanos / kSecond;
-  std::int64_t fraction = nanos % kSecond;
-  if (fraction < 0) {
-    fraction += kSecond;
-    --seconds;
-  }
-  std::int64_t days = seconds / 86'400;
-  std::int64_t in_day = seconds % 86'400;
-  if (in_day < 0) {
-    in_day += 86'400;
-    --days;
-  }
-  // Days to year, month, day in the Gregorian calendar; years begin in March here, so that the
-  // leap day is the last one. Nanoseconds in 64 bits span the years 1677 to 2262, so nothing
-  // below is negative and a year has four digits.
-  const auto shifted = static_cast<std::uint64_t>(days + 719'468);  // days since 0000-03-01
-  const std::uint64_t era = shifted / 146'097;
-  const std::uint64_t day_of_era = shifted % 146'097;
-  const std::uint64_t year_of_era =
-      (day_of_era - day_of_era / 1'460 + day_of_era / 36'524 - day_of_era / 146'096) / 365;
-  const std::uint64_t day_of_year =
-      day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-  const std::uint64_t shifted_month = (5 * day_of_year + 2) / 153;
-  const std::uint64_t day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
-  const std::uint64_t month = shifted_month < 10 ? shifted_month + 3 : shifted_month - 9;
-  const std::uint64_t year = year_of_era + era * 400 + (month <= 2 ? 1 : 0);
-
-  std::memcpy(out, "0000-00-00T00:00:00.000000000Z", kRfc3339Size);
-  const auto time = static_cast<std::uint64_t>(in_day);
-  write_digits(year, out + 4, 4);
-  write_digits(month, out + 7, 2);
-  write_digits(day, out + 10, 2);
-  write_digits(time / 3'600, out + 13, 2);
-  write_digits(time / 60 % 60, out + 16, 2);
-  write_digits(time % 60, out + 19, 2);
-  write_digits(static_cast<std::uint64_t>(fraction), out + 29, 9);
-}
-
-std::string rfc3339(std::int64_t nanos) {
-  std::string out(kRfc3339Size, '\0');
-  write_rfc3339(nanos, out.data());
   return out;
 }
 

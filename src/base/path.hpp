@@ -27,10 +27,4 @@ std::string percent_encode(std::string_view path);
 /// True if percent_encode would change nothing.
 bool is_plain_in_uri(std::string_view path);
 
-/// 2026-11-22T10:00:00.000000000Z from nanoseconds since 1970.
-std::string rfc3339(std::int64_t nanos);
-inline constexpr std::size_t kRfc3339Size = 30;
-/// The same into kRfc3339Size bytes at `out`.
-void write_rfc3339(std::int64_t nanos, char* out);
-
 }  // namespace inotifier

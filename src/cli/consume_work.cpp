@@ -14,6 +14,7 @@
 #include "base/clock.hpp"
 #include "base/error.hpp"
 #include "base/path.hpp"
+#include "base/rfc3339.hpp"
 #include "cli/output.hpp"
 #include "config/load.hpp"
 

@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <fstream>
 
+#include "base/endpoint.hpp"
 #include "base/path.hpp"
 #include "cli/output.hpp"
 #include "config/load.hpp"
@@ -303,8 +304,8 @@ Findings judge(const Config& config) {
   auto endpoints = config.publish.endpoints;
   endpoints.insert(endpoints.end(), config.fetch.endpoints.begin(), config.fetch.endpoints.end());
   for (const auto& endpoint : endpoints) {
-    if (!endpoint.starts_with("ipc://")) continue;
-    const auto directory = nearest_directory(endpoint.substr(6));
+    if (!Endpoint(endpoint).is_ipc()) continue;
+    const auto directory = nearest_directory(std::string(Endpoint(endpoint).address));
     if (::access(directory.c_str(), W_OK | X_OK) == 0) continue;
     findings.push_back({Level::kWarning,
                         fmt::format("{} cannot be made by uid {}: {} {}", visible(endpoint),

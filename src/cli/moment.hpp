@@ -9,10 +9,6 @@
 
 namespace inotifier {
 
-/// Nanoseconds since 1970 of RFC 3339 text, with or without a fraction. A space may stand for the
-/// T, the seconds may be missing; without a zone it is local time.
-std::optional<std::int64_t> parse_time(const std::string& text);
-
 /// A point of the journal, where reading can begin.
 struct JournalPoint {
   enum class Kind { kStart, kNow, kPosition, kTime };

@@ -14,6 +14,7 @@
 #include <cstring>
 #include <memory>
 
+#include "base/endpoint.hpp"
 #include "base/unique_fd.hpp"
 
 namespace inotifier {
@@ -21,9 +22,6 @@ namespace {
 
 using std::chrono::milliseconds;
 using Reason = ConnectionError::Reason;
-
-constexpr std::string_view kIpc = "ipc://";
-constexpr std::string_view kTcp = "tcp://";
 
 /// What differs between the two sockets in what people are told.
 struct Names {
@@ -43,9 +41,6 @@ const Names& names_of(Peer peer) {
                                 "no daemon answered in time"};
   return peer == Peer::kPublisher ? kPublish : kFetch;
 }
-
-/// ZeroMQ tries one address only, and with its option on that of "localhost" can be ::1.
-bool wants_ipv6(std::string_view endpoint) { return endpoint.find('[') != std::string_view::npos; }
 
 // ── What is at an endpoint ─────────────────────────────────────────────────────────────────────
 // ZeroMQ's monitor says that a handshake failed, but neither why connect(2) did nor what the peer
@@ -85,14 +80,12 @@ int connect_ipc(std::string_view path, Clock::time_point deadline, UniqueFd& fd)
   return connect_to(reinterpret_cast<const sockaddr*>(&address), length, deadline, fd);
 }
 
-int connect_tcp(const std::string& endpoint, std::string_view address, Clock::time_point deadline,
+int connect_tcp(const std::string& endpoint, const Endpoint& parts, Clock::time_point deadline,
                 UniqueFd& fd) {
-  const std::size_t colon = address.rfind(':');
-  std::string host(address.substr(0, colon));
-  const std::string port(address.substr(colon + 1));
-  if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
+  const std::string host(parts.bare_host());
+  const std::string port(parts.port);
   addrinfo hints{};
-  hints.ai_family = wants_ipv6(address) ? AF_INET6 : AF_INET;  // as ZeroMQ does
+  hints.ai_family = parts.is_ipv6() ? AF_INET6 : AF_INET;  // as ZeroMQ does
   hints.ai_socktype = SOCK_STREAM;
   addrinfo* found = nullptr;
   if (const int error = ::getaddrinfo(host.c_str(), port.c_str(), &hints, &found); error != 0) {
@@ -155,10 +148,9 @@ ConnectionError connect_error(const std::string& endpoint, int error) {
 void diagnose(const std::string& endpoint, Peer peer, bool has_keys) {
   const auto deadline = Clock::now() + milliseconds(500);
   UniqueFd fd;
-  const std::string_view view = endpoint;
-  const int error = view.starts_with(kIpc)
-                        ? connect_ipc(view.substr(kIpc.size()), deadline, fd)
-                        : connect_tcp(endpoint, view.substr(kTcp.size()), deadline, fd);
+  const Endpoint parts(endpoint);
+  const int error = parts.is_ipc() ? connect_ipc(parts.address, deadline, fd)
+                                   : connect_tcp(endpoint, parts, deadline, fd);
   if (error != 0) throw connect_error(endpoint, error);
   const std::string mechanism = greeted_mechanism(fd.get(), deadline);
   const auto refused = [&](std::string_view text) {
@@ -254,10 +246,11 @@ int Monitor::next(Clock::time_point deadline) {
 void set_up_socket(zmq::socket_t& socket, const std::string& endpoint, const ClientKeys& keys) {
   socket.set(zmq::sockopt::linger, 0);
   socket.set(zmq::sockopt::maxmsgsize, kMaxMessage);
-  socket.set(zmq::sockopt::ipv6, wants_ipv6(endpoint));
+  // ZeroMQ tries one address only, and with this option on that of "localhost" can be ::1.
+  socket.set(zmq::sockopt::ipv6, Endpoint(endpoint).is_ipv6());
   socket.set(zmq::sockopt::reconnect_ivl, 100);
   socket.set(zmq::sockopt::reconnect_ivl_max, 1000);
-  if (endpoint.starts_with(kTcp)) {
+  if (Endpoint(endpoint).is_tcp()) {
     // A peer that vanished without a word is given up after 15 s, and looked for again.
     socket.set(zmq::sockopt::heartbeat_ivl, 5000);
     socket.set(zmq::sockopt::heartbeat_timeout, 15'000);
@@ -276,7 +269,8 @@ void connect(zmq::socket_t& socket, const std::string& endpoint, Peer peer) {
         fmt::format("\"{}\": {}; an endpoint is ipc:///run/inotifier/{} or {}", endpoint, why,
                     names_of(peer).socket, names_of(peer).example));
   };
-  if (!endpoint.starts_with(kIpc) && !endpoint.starts_with(kTcp)) fail("neither ipc:// nor tcp://");
+  if (Endpoint(endpoint).transport == Endpoint::Transport::kUnknown)
+    fail("neither ipc:// nor tcp://");
   try {
     socket.connect(endpoint);
   } catch (const zmq::error_t& error) {

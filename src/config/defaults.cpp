@@ -9,17 +9,18 @@
 
 #include "base/path.hpp"
 #include "config/keys.hpp"
+#include "wire/raw_types.hpp"
 
 namespace inotifier {
 namespace {
 
 const std::vector<std::string> kWatchTypes{"watch.ready", "watch.scanned",  "watch.rescan",
                                            "watch.lost",  "watch.restored", "watch.degraded"};
-// inotify(7), in the order of its table.
-const std::vector<std::string> kRawTypes{
-    "in_access",   "in_attrib", "in_close_write", "in_close_nowrite", "in_create",
-    "in_delete",   "in_modify", "in_delete_self", "in_move_self",     "in_moved_from",
-    "in_moved_to", "in_open",   "in_ignored",     "in_q_overflow",    "in_unmount"};
+std::vector<std::string> names_of_raw_types() {
+  std::vector<std::string> names;
+  for (const RawType& type : raw_types()) names.emplace_back(type.name);
+  return names;
+}
 
 std::vector<std::string> operator+(std::vector<std::string> left,
                                    const std::vector<std::string>& right) {
@@ -51,7 +52,7 @@ const std::vector<std::string> kDefaultExclude{".*", "*~"};
 const std::vector<std::string>& known_event_types() {
   static const std::vector<std::string> kTypes =
       std::vector<std::string>{"file.completed", "file.moved", "file.removed", "file.stalled"} +
-      kWatchTypes + kRawTypes;
+      kWatchTypes + names_of_raw_types();
   return kTypes;
 }
 
@@ -61,7 +62,7 @@ const std::vector<std::string>& known_processors() {
 }
 
 std::vector<std::string> default_events(const std::string& processor) {
-  if (processor == "all-events") return kRawTypes + kWatchTypes;
+  if (processor == "all-events") return names_of_raw_types() + kWatchTypes;
   return std::vector<std::string>{"file.completed", "file.stalled"} + kWatchTypes;
 }
 

@@ -8,6 +8,8 @@
 #include <algorithm>
 #include <charconv>
 
+#include "base/endpoint.hpp"
+#include "base/names.hpp"
 #include "base/path.hpp"
 #include "config/config.hpp"
 #include "config/tree.hpp"
@@ -17,25 +19,10 @@ namespace {
 
 // unix(7): sun_path holds 108 bytes, the terminating zero included.
 constexpr std::size_t kLongestSocketPath = sizeof(sockaddr_un::sun_path) - 1;
-constexpr std::size_t kLongestName = 64;
-
-bool is_alphanumeric(char c) {
-  return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
-}
 
 bool has_control(std::string_view text) {
   return std::any_of(text.begin(), text.end(),
                      [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; });
-}
-
-bool is_loopback(std::string host) {
-  if (host.size() >= 2 && host.front() == '[' && host.back() == ']') {
-    host = host.substr(1, host.size() - 2);
-  }
-  in_addr v4{};
-  if (inet_pton(AF_INET, host.c_str(), &v4) == 1) return (ntohl(v4.s_addr) >> 24U) == 127;
-  in6_addr v6{};
-  return inet_pton(AF_INET6, host.c_str(), &v6) == 1 && IN6_IS_ADDR_LOOPBACK(&v6);
 }
 
 std::optional<ValidationError> check_ipc(std::string_view path) {
@@ -64,10 +51,9 @@ std::optional<ValidationError> check_ipc(std::string_view path) {
   return std::nullopt;
 }
 
-std::optional<ValidationError> check_tcp(std::string_view address) {
-  const auto colon = address.rfind(':');
-  const auto port_text = colon == std::string_view::npos ? "" : address.substr(colon + 1);
-  const std::string host(address.substr(0, colon));
+std::optional<ValidationError> check_tcp(const Endpoint& endpoint) {
+  const std::string_view port_text = endpoint.port;
+  const std::string host(endpoint.host);
   unsigned port = 0;
   const auto [end, error] =
       std::from_chars(port_text.data(), port_text.data() + port_text.size(), port);
@@ -93,47 +79,45 @@ std::optional<ValidationError> check_tcp(std::string_view address) {
 
 }  // namespace
 
-std::optional<ValidationError> check_endpoint(std::string_view endpoint) {
-  if (endpoint.starts_with("ipc://")) return check_ipc(endpoint.substr(6));
-  if (endpoint.starts_with("tcp://")) return check_tcp(endpoint.substr(6));
+std::optional<ValidationError> check_endpoint(std::string_view text) {
+  const Endpoint endpoint(text);
+  if (endpoint.is_ipc()) return check_ipc(endpoint.address);
+  if (endpoint.is_tcp()) return check_tcp(endpoint);
   ValidationError error{"an endpoint begins with ipc:// or tcp://",
                         "as in \"ipc:///run/inotifier/publish\" or \"tcp://127.0.0.1:7556\""};
-  if (endpoint.starts_with("/")) {
-    error.suggestion = fmt::format("did you mean \"ipc://{}\"?", printable(endpoint));
-  } else if (!check_tcp(endpoint)) {
-    error.suggestion = fmt::format("did you mean \"tcp://{}\"?", endpoint);
+  if (text.starts_with("/")) {
+    error.suggestion = fmt::format("did you mean \"ipc://{}\"?", printable(text));
+  } else if (const std::string tcp = fmt::format("tcp://{}", text); !check_tcp(Endpoint(tcp))) {
+    error.suggestion = fmt::format("did you mean \"{}\"?", tcp);
   }
   return error;
 }
 
-std::string endpoint_key(std::string_view endpoint) {
-  // Two wildcards are two ports.
-  if (endpoint.starts_with("ipc://")) return "ipc://" + absolute(endpoint.substr(6));
-  return endpoint.ends_with(":*") ? "" : std::string(endpoint);
+std::string endpoint_key(std::string_view text) {
+  const Endpoint endpoint(text);
+  if (endpoint.is_ipc()) return "ipc://" + absolute(endpoint.address);
+  return endpoint.port == "*" ? "" : std::string(text);  // two wildcards are two ports
 }
 
-bool is_beyond_loopback(std::string_view endpoint) {
-  if (!endpoint.starts_with("tcp://")) return false;
-  endpoint.remove_prefix(6);
-  return !is_loopback(std::string(endpoint.substr(0, endpoint.rfind(':'))));
+bool is_beyond_loopback(std::string_view text) {
+  const Endpoint endpoint(text);
+  if (!endpoint.is_tcp()) return false;
+  const std::string host(endpoint.bare_host());
+  in_addr v4{};
+  if (inet_pton(AF_INET, host.c_str(), &v4) == 1) return (ntohl(v4.s_addr) >> 24U) != 127;
+  in6_addr v6{};
+  return inet_pton(AF_INET6, host.c_str(), &v6) != 1 || !IN6_IS_ADDR_LOOPBACK(&v6);
 }
 
 std::optional<ValidationError> check_watch_name(std::string_view name) {
-  const bool good = !name.empty() && name.size() <= kLongestName && is_alphanumeric(name[0]) &&
-                    std::all_of(name.begin(), name.end(),
-                                [](char c) { return is_alphanumeric(c) || c == '_' || c == '-'; });
-  if (good) return std::nullopt;
+  if (is_name(name)) return std::nullopt;
   return ValidationError{
       "a name is a letter or digit, then at most 63 letters, digits, \"_\" and \"-\"",
       name.empty() ? "" : fmt::format("for example \"{}\"", name_from_path(name))};
 }
 
 std::optional<ValidationError> check_daemon_name(std::string_view name) {
-  const bool good = !name.empty() && name.size() <= kLongestName && is_alphanumeric(name[0]) &&
-                    std::all_of(name.begin(), name.end(), [](char c) {
-                      return is_alphanumeric(c) || c == '.' || c == '_' || c == '-';
-                    });
-  if (good) return std::nullopt;
+  if (is_daemon_name(name)) return std::nullopt;
   return ValidationError{
       "a daemon's name is a letter or digit, then at most 63 letters, digits, \".\", \"_\", \"-\"",
       "it becomes the host in the source of every event: //<name>/<watch>"};

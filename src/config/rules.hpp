@@ -13,12 +13,12 @@ struct ValidationError {
   std::string suggestion;
 };
 
-std::optional<ValidationError> check_endpoint(std::string_view endpoint);
+std::optional<ValidationError> check_endpoint(std::string_view text);
 /// The same for two texts that mean the same socket.
-std::string endpoint_key(std::string_view endpoint);
+std::string endpoint_key(std::string_view text);
 
 /// True for tcp that other machines can reach.
-bool is_beyond_loopback(std::string_view endpoint);
+bool is_beyond_loopback(std::string_view text);
 
 std::optional<ValidationError> check_watch_name(std::string_view name);
 std::optional<ValidationError> check_daemon_name(std::string_view name);

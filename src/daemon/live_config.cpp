@@ -5,6 +5,7 @@
 #include <string_view>
 #include <utility>
 
+#include "base/endpoint.hpp"
 #include "base/log.hpp"
 #include "daemon/own_files.hpp"
 
@@ -12,11 +13,11 @@ namespace inotifier {
 namespace {
 
 void exclude_own_files(Config& config) {
-  constexpr std::string_view kIpc = "ipc://";
   std::vector<std::string> own = files_of_journal(config.journal.path);
   for (const auto* endpoints : {&config.publish.endpoints, &config.fetch.endpoints}) {
-    for (const std::string& endpoint : *endpoints) {
-      if (endpoint.starts_with(kIpc)) own.push_back(endpoint.substr(kIpc.size()) + ".lock");
+    for (const std::string& text : *endpoints) {
+      const Endpoint endpoint(text);
+      if (endpoint.is_ipc()) own.push_back(std::string(endpoint.address) + ".lock");
     }
   }
   exclude_files(config.watches, own);

@@ -5,7 +5,7 @@
 #include <utility>
 
 #include "base/path.hpp"
-#include "process/raw_types.hpp"
+#include "wire/raw_types.hpp"
 
 namespace inotifier {
 

@@ -14,6 +14,7 @@
 #include <filesystem>
 #include <zmq.hpp>
 
+#include "base/endpoint.hpp"
 #include "base/error.hpp"
 #include "base/log.hpp"
 #include "config/rules.hpp"
@@ -23,7 +24,6 @@
 namespace inotifier {
 namespace {
 
-constexpr std::string_view kIpc = "ipc://";
 constexpr int kBacklog = 128;
 constexpr mode_t kSocketMode = 0660;
 
@@ -138,10 +138,10 @@ BoundSocket::BoundSocket(zmq::socket_t& socket, const std::vector<std::string>& 
   try {
     // First those that ask for no keys, then those that do.
     for (std::string& endpoint : endpoints_) {
-      if (endpoint.starts_with(kIpc)) bind_ipc(socket, endpoint, security);
+      if (Endpoint(endpoint).is_ipc()) bind_ipc(socket, endpoint, security);
     }
     for (std::string& endpoint : endpoints_) {
-      if (!endpoint.starts_with(kIpc)) bind_tcp(socket, endpoint, security);
+      if (!Endpoint(endpoint).is_ipc()) bind_tcp(socket, endpoint, security);
     }
   } catch (...) {
     remove_paths();
@@ -163,7 +163,7 @@ void BoundSocket::remove_paths() {
 
 void BoundSocket::bind_ipc(zmq::socket_t& socket, std::string& endpoint, const Security* security) {
   Path path;
-  path.name = endpoint.substr(kIpc.size());
+  path.name = Endpoint(endpoint).address;
   make_directory_of(path.name, section_);
   if (!path.lock.take(path.name)) {
     throw SetupError(
@@ -186,7 +186,7 @@ void BoundSocket::bind_tcp(zmq::socket_t& socket, std::string& endpoint, const S
   const bool has_keys = security != nullptr && security->has_keys();
   if (security != nullptr) security->ask_for_keys(socket);
   // With it a bound 127.0.0.1 would be told as [::ffff:127.0.0.1], which few clients can reach.
-  socket.set(zmq::sockopt::ipv6, endpoint.find('[') != std::string::npos);
+  socket.set(zmq::sockopt::ipv6, Endpoint(endpoint).is_ipv6());
   // A peer that is asked and does not answer is gone. Not for PUB: a subscriber that is busy stops
   // reading when its queue is full, our question included, and would be cut off for being slow.
   if (socket.get(zmq::sockopt::type) == static_cast<int>(zmq::socket_type::router)) {

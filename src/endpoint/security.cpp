@@ -1,7 +1,6 @@
 #include "endpoint/security.hpp"
 
 #include <fmt/format.h>
-#include <sys/eventfd.h>
 
 #include <atomic>
 #include <cerrno>
@@ -15,8 +14,8 @@
 
 #include "base/curve_keys.hpp"
 #include "base/error.hpp"
+#include "base/event_fd.hpp"
 #include "base/log.hpp"
-#include "base/unique_fd.hpp"
 
 namespace inotifier {
 namespace {
@@ -60,8 +59,7 @@ struct Security::Impl {
       log::warning("{} holds no client's key yet: nobody can connect to the tcp endpoints",
                    config.clients);
     }
-    stop = UniqueFd(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
-    if (!stop) throw SetupError(describe("eventfd", "", errno) + ": raise the limit of open files");
+    stop.emplace();
     handler = zmq::socket_t(context, zmq::socket_type::rep);
     handler.set(zmq::sockopt::linger, 0);
     handler.bind(kHandler);
@@ -75,7 +73,7 @@ struct Security::Impl {
   }
   ~Impl() {
     if (!thread.joinable()) return;
-    eventfd_write(stop.get(), 1);
+    stop->raise();
     thread.join();
   }
   Impl(const Impl&) = delete;
@@ -84,7 +82,7 @@ struct Security::Impl {
   void run() {
     for (;;) {
       zmq_pollitem_t items[] = {{handler.handle(), 0, ZMQ_POLLIN, 0},
-                                {nullptr, stop.get(), ZMQ_POLLIN, 0}};
+                                {nullptr, stop->fd(), ZMQ_POLLIN, 0}};
       if (zmq_poll(items, 2, -1) < 0 && zmq_errno() != EINTR) return;  // ETERM: nobody asks now
       if (items[1].revents != 0) return;
       if (items[0].revents == 0) continue;
@@ -156,7 +154,7 @@ struct Security::Impl {
   std::string group;
   CurveKeys keys;
   std::atomic<std::uint64_t> refused = 0;
-  UniqueFd stop;
+  std::optional<EventFd> stop;
   // Of the thread, once it runs.
   zmq::socket_t handler;
   std::unique_ptr<AllowList> allowed;

@@ -7,6 +7,7 @@
 
 #include "base/log.hpp"
 #include "base/path.hpp"
+#include "base/rfc3339.hpp"
 #include "serve/fetch_internal.hpp"
 #include "wire/codec.hpp"
 

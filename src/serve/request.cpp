@@ -7,7 +7,9 @@
 #include <cmath>
 
 #include "base/clock.hpp"
+#include "base/names.hpp"
 #include "base/path.hpp"
+#include "base/rfc3339.hpp"
 
 namespace inotifier {
 namespace {
@@ -16,54 +18,16 @@ namespace {
 constexpr std::size_t kMaxNames = 256;
 constexpr std::size_t kMaxPositions = 10'000;
 
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
-bool is_letter_or_digit(char c) {
-  return is_digit(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-}
-
 /// "file.completed", "in_create".
 bool is_type(std::string_view text) {
   return !text.empty() && text.size() <= 64 && std::all_of(text.begin(), text.end(), [](char c) {
-    return is_letter_or_digit(c) || c == '.' || c == '_' || c == '-';
+    return is_alphanumeric(c) || c == '.' || c == '_' || c == '-';
   });
 }
 
 [[noreturn]] void bad(std::string message) { throw Refusal{"bad_request", std::move(message)}; }
 
-/// A number of exactly `digits` digits at the beginning, which is taken away; -1: there is none.
-int take_number(std::string_view& text, std::size_t digits) {
-  if (text.size() < digits) return -1;
-  int number = 0;
-  for (std::size_t i = 0; i < digits; ++i) {
-    if (!is_digit(text[i])) return -1;
-    number = number * 10 + (text[i] - '0');
-  }
-  text.remove_prefix(digits);
-  return number;
-}
-
-bool take(std::string_view& text, char c) {
-  if (!text.starts_with(c)) return false;
-  text.remove_prefix(1);
-  return true;
-}
-
-/// Days since 1970 of a day in the Gregorian calendar.
-std::int64_t days_of(int year, int month, int day) {
-  // Years begin in March, so that the leap day is the last one.
-  const int shifted_year = month <= 2 ? year - 1 : year;
-  const int shifted_month = month <= 2 ? month + 9 : month - 3;
-  return std::int64_t{365} * shifted_year + shifted_year / 4 - shifted_year / 100 +
-         shifted_year / 400 + (153 * shifted_month + 2) / 5 + day - 1 - 719'468;
-}
-
 }  // namespace
-
-bool is_name(std::string_view text) {
-  return !text.empty() && text.size() <= 64 && is_letter_or_digit(text[0]) &&
-         std::all_of(text.begin(), text.end(),
-                     [](char c) { return is_letter_or_digit(c) || c == '_' || c == '-'; });
-}
 
 std::optional<std::uint64_t> parse_position(std::string_view text) {
   if (text == "0") return 0;
@@ -72,48 +36,6 @@ std::optional<std::uint64_t> parse_position(std::string_view text) {
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), position);
   if (error != std::errc()) return std::nullopt;
   return static_cast<std::uint64_t>(position);
-}
-
-std::optional<Nanos> parse_rfc3339(std::string_view text) {
-  const int year = take_number(text, 4);
-  if (!take(text, '-')) return std::nullopt;
-  const int month = take_number(text, 2);
-  if (!take(text, '-')) return std::nullopt;
-  const int day = take_number(text, 2);
-  if (!take(text, 'T') && !take(text, 't') && !take(text, ' ')) return std::nullopt;
-  const int hour = take_number(text, 2);
-  if (!take(text, ':')) return std::nullopt;
-  const int minute = take_number(text, 2);
-  if (!take(text, ':')) return std::nullopt;
-  const int second = take_number(text, 2);
-  if (year < 1970 || year > 2261 || month < 1 || month > 12 || day < 1 || day > 31 || hour < 0 ||
-      hour > 23 || minute < 0 || minute > 59 || second < 0 || second > 60) {
-    return std::nullopt;
-  }
-  Nanos fraction = 0;
-  if (take(text, '.')) {
-    Nanos unit = kSecond / 10;
-    if (text.empty() || !is_digit(text[0])) return std::nullopt;
-    while (!text.empty() && is_digit(text[0])) {
-      if (unit == 0) return std::nullopt;
-      fraction += unit * (text[0] - '0');
-      unit /= 10;
-      text.remove_prefix(1);
-    }
-  }
-  std::int64_t offset = 0;  // minutes
-  if (!take(text, 'Z') && !take(text, 'z')) {
-    const int sign = take(text, '+') ? 1 : take(text, '-') ? -1 : 0;
-    const int hours = take_number(text, 2);
-    if (sign == 0 || !take(text, ':')) return std::nullopt;
-    const int minutes = take_number(text, 2);
-    if (hours < 0 || hours > 23 || minutes < 0 || minutes > 59) return std::nullopt;
-    offset = sign * (hours * 60 + minutes);
-  }
-  if (!text.empty()) return std::nullopt;
-  const std::int64_t seconds =
-      ((days_of(year, month, day) * 24 + hour) * 60 + minute - offset) * 60 + second;
-  return std::max<Nanos>(0, seconds * kSecond + fraction);
 }
 
 Arguments::Arguments(const Value& request, std::initializer_list<std::string_view> allowed)

@@ -21,12 +21,8 @@ struct Refusal {
   std::string message;
 };
 
-/// Names of watches and consumers: [A-Za-z0-9][A-Za-z0-9_-]{0,63}.
-bool is_name(std::string_view text);
 /// 20 digits, or "0".
 std::optional<std::uint64_t> parse_position(std::string_view text);
-/// RFC 3339 with "Z" or an offset, from 1970 to 2261, up to nine decimals.
-std::optional<Nanos> parse_rfc3339(std::string_view text);
 
 /// The arguments of one op. Getters throw Refusal; nil is the same as absent.
 class Arguments {

@@ -2,7 +2,6 @@
 
 #include <fmt/core.h>
 #include <poll.h>
-#include <sys/eventfd.h>
 #include <sys/inotify.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
@@ -63,10 +62,7 @@ class InotifySource::Instance final : public Notifier {
   std::uint64_t read_ = 0;
 };
 
-InotifySource::InotifySource(Mailbox& mailbox)
-    : mailbox_(mailbox), stop_(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {
-  if (!stop_) throw SetupError(describe("eventfd", "", errno) + ": raise the limit of open files");
-}
+InotifySource::InotifySource(Mailbox& mailbox) : mailbox_(mailbox) {}
 
 InotifySource::~InotifySource() { stop(); }
 
@@ -90,26 +86,22 @@ void InotifySource::start() {
 
 void InotifySource::stop() {
   if (!reader_.joinable()) return;
-  eventfd_write(stop_.get(), 1);
+  stop_.raise();
   reader_.join();
-  eventfd_t value;
-  eventfd_read(stop_.get(), &value);
+  stop_.clear();
 }
 
 void InotifySource::run() {
   std::vector<pollfd> polled;
   while (true) {
-    polled.assign({{stop_.get(), POLLIN, 0}, {mailbox_.room_fd(), POLLIN, 0}});
+    polled.assign({{stop_.fd(), POLLIN, 0}, {mailbox_.room_fd(), POLLIN, 0}});
     for (const auto& instance : instances_) {
       const bool full = mailbox_.is_full(instance->watch());
       polled.push_back({full ? -1 : instance->fd(), POLLIN, 0});
     }
     if (poll(polled.data(), polled.size(), -1) < 0) continue;  // EINTR
     if (polled[0].revents != 0) return;
-    if (polled[1].revents != 0) {
-      eventfd_t value;
-      eventfd_read(mailbox_.room_fd(), &value);
-    }
+    if (polled[1].revents != 0) mailbox_.clear_room();
     for (std::size_t i = 0; i < instances_.size(); ++i) {
       if (polled[i + 2].revents != 0) drain(*instances_[i]);
     }

@@ -10,7 +10,7 @@
 #include <thread>
 #include <vector>
 
-#include "base/unique_fd.hpp"
+#include "base/event_fd.hpp"
 #include "fs/fs.hpp"
 #include "source/mailbox.hpp"
 
@@ -39,7 +39,7 @@ class InotifySource {
 
   Mailbox& mailbox_;
   std::vector<std::unique_ptr<Instance>> instances_;
-  UniqueFd stop_;
+  EventFd stop_;
   std::thread reader_;
 };
 

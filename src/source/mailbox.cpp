@@ -1,31 +1,10 @@
 #include "source/mailbox.hpp"
 
-#include <sys/eventfd.h>
-
-#include <cerrno>
 #include <utility>
 
-#include "base/error.hpp"
-
 namespace inotifier {
-namespace {
-
-UniqueFd make_event() {
-  UniqueFd fd(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
-  if (!fd) throw SetupError(describe("eventfd", "", errno) + ": raise the limit of open files");
-  return fd;
-}
-
-void signal(const UniqueFd& event) { eventfd_write(event.get(), 1); }
-void clear(const UniqueFd& event) {
-  eventfd_t value;
-  eventfd_read(event.get(), &value);
-}
-
-}  // namespace
-
 Mailbox::Mailbox(std::size_t watches, std::size_t bytes_per_watch)
-    : share_(bytes_per_watch), held_(watches), filled_(make_event()), room_(make_event()) {}
+    : share_(bytes_per_watch), held_(watches) {}
 
 Mailbox::Chunk Mailbox::fresh() {
   const std::lock_guard lock(mutex_);
@@ -38,7 +17,7 @@ Mailbox::Chunk Mailbox::fresh() {
 void Mailbox::push(Chunk chunk) {
   const std::lock_guard lock(mutex_);
   held_[chunk.watch] += chunk.bytes.size();
-  if (chunks_.empty()) signal(filled_);
+  if (chunks_.empty()) filled_.raise();
   chunks_.push_back(std::move(chunk));
 }
 
@@ -61,11 +40,11 @@ void Mailbox::take(std::vector<Chunk>& chunks, std::size_t most_bytes) {
     std::size_t& held = held_[first.watch];
     const bool was_full = held >= share_;
     held -= first.bytes.size();
-    if (was_full && held < share_) signal(room_);
+    if (was_full && held < share_) room_.raise();
     chunks.push_back(std::move(first));
     chunks_.pop_front();
   }
-  if (chunks_.empty()) clear(filled_);
+  if (chunks_.empty()) filled_.clear();
 }
 
 bool Mailbox::empty() const {

@@ -9,7 +9,7 @@
 #include <mutex>
 #include <vector>
 
-#include "base/unique_fd.hpp"
+#include "base/event_fd.hpp"
 
 namespace inotifier {
 
@@ -31,12 +31,13 @@ class Mailbox {
   void push(Chunk chunk);
   bool is_full(std::size_t watch) const;
   /// Readable when a full share has room again.
-  int room_fd() const { return room_.get(); }
+  int room_fd() const { return room_.fd(); }
+  void clear_room() { room_.clear(); }
 
   /// Pipeline: the oldest chunks, about `most_bytes` of them. What was taken before is given back.
   void take(std::vector<Chunk>& chunks, std::size_t most_bytes);
   /// Readable while something is inside.
-  int filled_fd() const { return filled_.get(); }
+  int filled_fd() const { return filled_.fd(); }
   bool empty() const;
 
  private:
@@ -45,8 +46,8 @@ class Mailbox {
   std::deque<Chunk> chunks_;
   std::vector<Chunk> spare_;
   std::vector<std::size_t> held_;  ///< bytes of each watch
-  UniqueFd filled_;
-  UniqueFd room_;
+  EventFd filled_;
+  EventFd room_;
 };
 
 }  // namespace inotifier

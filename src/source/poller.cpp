@@ -1,9 +1,7 @@
 #include "source/poller.hpp"
 
-#include <sys/eventfd.h>
 #include <sys/stat.h>
 
-#include <cerrno>
 #include <chrono>
 #include <utility>
 
@@ -19,16 +17,11 @@ constexpr std::size_t kParcels = 32;
 
 }  // namespace
 
-PollBox::PollBox() : filled_(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {
-  if (!filled_)
-    throw SetupError(describe("eventfd", "", errno) + ": raise the limit of open files");
-}
-
 bool PollBox::put(PollResult result) {
   std::unique_lock lock(mutex_);
   room_.wait(lock, [this] { return closed_ || items_.size() < kParcels; });
   if (closed_) return false;
-  if (items_.empty()) eventfd_write(filled_.get(), 1);
+  if (items_.empty()) filled_.raise();
   items_.push_back(std::move(result));
   return true;
 }
@@ -41,10 +34,7 @@ void PollBox::take(std::vector<PollResult>& out) {
   out.push_back(std::move(items_.front()));
   items_.pop_front();
   room_.notify_all();
-  if (items_.empty()) {
-    eventfd_t value;
-    eventfd_read(filled_.get(), &value);
-  }
+  if (items_.empty()) filled_.clear();
 }
 
 void PollBox::close() {

@@ -17,7 +17,7 @@
 #include <thread>
 #include <vector>
 
-#include "base/unique_fd.hpp"
+#include "base/event_fd.hpp"
 #include "inotifier/stat.hpp"
 
 namespace inotifier {
@@ -41,19 +41,18 @@ struct PollResult {
 
 class PollBox {
  public:
-  PollBox();
   /// Poller: waits while the box is full. False: stop.
   bool put(PollResult result);
   /// Pipeline.
   void take(std::vector<PollResult>& out);
-  int filled_fd() const { return filled_.get(); }
+  int filled_fd() const { return filled_.fd(); }
   void close();
 
  private:
   std::mutex mutex_;
   std::condition_variable room_;
   std::deque<PollResult> items_;
-  UniqueFd filled_;
+  EventFd filled_;
   bool closed_ = false;
 };
 

@@ -7,6 +7,7 @@
 #include <msgpack.hpp>
 
 #include "base/path.hpp"
+#include "base/rfc3339.hpp"
 #include "inotifier/wire.hpp"
 
 namespace inotifier {

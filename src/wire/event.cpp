@@ -1,14 +1,9 @@
 #include "inotifier/event.hpp"
 
+#include "base/hex.hpp"
+
 namespace inotifier {
 namespace {
-
-int hex_digit(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  return -1;
-}
 
 std::string percent_decode(std::string_view text) {
   std::string out;

@@ -1,6 +1,7 @@
 #include "wire/heartbeat.hpp"
 
 #include "base/path.hpp"
+#include "base/rfc3339.hpp"
 #include "inotifier/wire.hpp"
 #include "wire/codec.hpp"
 

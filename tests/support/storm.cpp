@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/path.hpp"
+#include "base/rfc3339.hpp"
 #include "process/filters.hpp"
 #include "support/expectation.hpp"
 

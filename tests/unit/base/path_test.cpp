@@ -2,9 +2,7 @@
 
 #include <doctest/doctest.h>
 
-#include <ctime>
 #include <filesystem>
-#include <limits>
 
 using namespace inotifier;
 using namespace std::string_literals;
@@ -94,27 +92,4 @@ TEST_CASE("percent_encode makes a URI reference") {
     CHECK(percent_encode(path) == encoded);
     CHECK(is_plain_in_uri(path) == (path == encoded));
   }
-}
-
-TEST_CASE("rfc3339 is UTC with nine decimals") {
-  CHECK(rfc3339(0) == "1970-01-01T00:00:00.000000000Z");
-  CHECK(rfc3339(1'795'341'600'123'456'789) == "2026-11-22T10:00:00.123456789Z");
-  CHECK(rfc3339(951'782'400'000'000'000) == "2000-02-29T00:00:00.000000000Z");
-  CHECK(rfc3339(-1) == "1969-12-31T23:59:59.999999999Z");
-  CHECK(rfc3339(-86'400'000'000'000) == "1969-12-31T00:00:00.000000000Z");
-  CHECK(rfc3339(std::numeric_limits<std::int64_t>::max()) == "2262-04-11T23:47:16.854775807Z");
-  CHECK(rfc3339(std::numeric_limits<std::int64_t>::min()) == "1677-09-21T00:12:43.145224192Z");
-}
-
-TEST_CASE("rfc3339 agrees with gmtime on every day of four centuries") {
-  std::size_t different = 0;
-  for (std::int64_t day = -100'000; day <= 100'000; ++day) {
-    const std::time_t seconds = day * 86'400 + 86'399;
-    std::tm parts{};
-    ::gmtime_r(&seconds, &parts);
-    char text[32] = {};
-    std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &parts);
-    if (rfc3339(seconds * 1'000'000'000 + 5) != text + ".000000005Z"s) ++different;
-  }
-  CHECK(different == 0);
 }

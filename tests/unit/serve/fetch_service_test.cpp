@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "base/path.hpp"
+#include "base/rfc3339.hpp"
 #include "state/file_table.hpp"
 #include "state/watch_table.hpp"
 #include "support/fetch_world.hpp"

@@ -1,4 +1,4 @@
-// The fifteen raw event types: inotify bit <-> "in_...". Pure.
+// The fifteen raw event types, in the order of inotify(7): bit <-> "in_...". Pure; any thread.
 #pragma once
 
 #include <array>

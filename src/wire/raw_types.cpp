@@ -1,4 +1,4 @@
-#include "process/raw_types.hpp"
+#include "wire/raw_types.hpp"
 
 #include <sys/inotify.h>
 
@@ -8,17 +8,17 @@ const std::array<RawType, 15>& raw_types() {
   static constexpr std::array<RawType, 15> kTypes{{
       {IN_ACCESS, "in_access"},
       {IN_ATTRIB, "in_attrib"},
-      {IN_CLOSE_NOWRITE, "in_close_nowrite"},
       {IN_CLOSE_WRITE, "in_close_write"},
+      {IN_CLOSE_NOWRITE, "in_close_nowrite"},
       {IN_CREATE, "in_create"},
       {IN_DELETE, "in_delete"},
-      {IN_DELETE_SELF, "in_delete_self"},
-      {IN_IGNORED, "in_ignored"},
       {IN_MODIFY, "in_modify"},
+      {IN_DELETE_SELF, "in_delete_self"},
       {IN_MOVE_SELF, "in_move_self"},
       {IN_MOVED_FROM, "in_moved_from"},
       {IN_MOVED_TO, "in_moved_to"},
       {IN_OPEN, "in_open"},
+      {IN_IGNORED, "in_ignored"},
       {IN_Q_OVERFLOW, "in_q_overflow"},
       {IN_UNMOUNT, "in_unmount"},
   }};
