@@ -20,9 +20,6 @@
 namespace inotifier {
 namespace {
 
-// How soon replies to a peer that is slow to read are tried again.
-constexpr Nanos kRestInterval = 50 * kMillisecond;
-
 /// Every connection takes one; the usual soft limit of 1024 is for programs that call select(2).
 void raise_file_limit() {
   rlimit limit{};
@@ -47,7 +44,7 @@ class PublishingOwner final : public Runner::Owner {
     runner_ = &runner;
     service_.emplace(
         runner.journal(), INOTIFIER_VERSION, read_clocks(),
-        [this](const FetchService::Peer& peer, std::string_view body) { fetch_.send(peer, body); });
+        [this](const Route& route, std::string_view body) { fetch_.send(route, body); });
     service_->fill_status_with([&runner](Value::Map& status) {
       fill_status(status, runner.pipeline().status(), runner.journal().blocked());
     });
@@ -65,7 +62,7 @@ class PublishingOwner final : public Runner::Owner {
                          encode_heartbeat(journal.events().stream(), INOTIFIER_VERSION, now.wall,
                                           journal.events().published()));
     }
-    const auto wanted = serve(now);
+    const auto wanted = fetch_.serve(*service_, now);
     return wanted ? std::min(*wanted, next_heartbeat_) : next_heartbeat_;
   }
 
@@ -78,28 +75,11 @@ class PublishingOwner final : public Runner::Owner {
   const std::vector<std::string>& fetch_endpoints() const { return fetch_.endpoints(); }
 
  private:
-  /// Requests, and replies to those who wait. When it wants to be called again at the latest.
-  std::optional<Nanos> serve(const Now& now) {
-    while (service_->has_room() && fetch_.receive(request_)) {
-      service_->on_request(std::move(request_.peer), request_.body, request_.may_change, now);
-    }
-    service_->after_turn(now);
-    const bool left = fetch_.send_rest();
-    // The descriptor tells changes only: what is there already has to be asked for.
-    if (fetch_.has_request()) return now.mono;
-    auto wanted = service_->deadline();
-    // Room in a peer's queue may have been noticed, and not told again, by the asking.
-    if (left)
-      wanted = std::min(wanted.value_or(now.mono + kRestInterval), now.mono + kRestInterval);
-    return wanted;
-  }
-
   LiveConfig& config_;
   zmq::context_t context_{1};
   Security security_;
   Publisher publisher_;
   FetchSocket fetch_;
-  FetchSocket::Request request_;  ///< kept for its capacity
   std::optional<FetchService> service_;
   Runner* runner_ = nullptr;
   Nanos next_heartbeat_ = 0;

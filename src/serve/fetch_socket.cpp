@@ -1,25 +1,28 @@
 #include "serve/fetch_socket.hpp"
 
+#include <algorithm>
 #include <cerrno>
 #include <deque>
 #include <iterator>
 #include <map>
-#include <optional>
 #include <utility>
 #include <zmq.hpp>
 
 #include "endpoint/binding.hpp"
 #include "endpoint/security.hpp"
 #include "serve/fetch_service.hpp"
+#include "serve/limits.hpp"
 
 namespace inotifier {
 namespace {
 
-// Replies that wait for one peer: each may have 8 MiB.
+// Replies in the queue of one peer: each may have 8 MiB.
 constexpr int kRepliesQueued = 8;
-// Small ones that wait besides, in bytes: a client may have many small requests under way.
-constexpr std::size_t kWaitingBytes = 1U << 20U;
-// Requests that wait of one peer.
+// Small ones that are held back besides, in bytes: a client may have many small requests under way.
+constexpr std::size_t kHeldBytes = 1U << 20U;
+// How soon they are tried again.
+constexpr Nanos kRetryInterval = 50 * kMillisecond;
+// Requests in the queue of one peer.
 constexpr int kRequestsQueued = 64;
 // Beyond it libzmq closes the connection; between it and a request's limit there is an error reply.
 constexpr std::int64_t kMaxFrame = 1U << 20U;
@@ -29,42 +32,102 @@ constexpr std::int64_t kMaxFrame = 1U << 20U;
 struct FetchSocket::Impl {
   explicit Impl(zmq::context_t& context) : socket(context, zmq::socket_type::router) {}
 
-  enum class Outcome { kSent, kFull, kGone };
-  Outcome send(const std::vector<std::string>& peer, std::string_view body) {
-    const auto put = [this](std::string_view frame, int flags) {
-      while (zmq_send(socket.handle(), frame.data(), frame.size(), ZMQ_DONTWAIT | flags) < 0) {
-        if (zmq_errno() == EAGAIN) return Outcome::kFull;
-        if (zmq_errno() == EHOSTUNREACH) return Outcome::kGone;
-        if (zmq_errno() != EINTR) throw zmq::error_t();
-      }
-      return Outcome::kSent;
-    };
-    // Whether there is room is decided with the first frame, which names the peer.
-    for (const std::string& frame : peer) {
-      const Outcome outcome = put(frame, ZMQ_SNDMORE);
-      if (outcome != Outcome::kSent) return outcome;
-    }
-    return put(body, 0);
-  }
-
-  /// In memory. The frames count as well: they are the peer's.
-  static std::size_t size_of(const std::vector<std::string>& peer, std::string_view body) {
-    std::size_t size = body.size() + sizeof(Reply);
-    for (const std::string& frame : peer) size += frame.size() + sizeof frame;
-    return size;
-  }
-  struct Reply {
-    std::vector<std::string> peer;
+  struct Incoming {
+    Route route;
     std::string body;
+    bool may_change = false;
   };
-  struct Waiting {
+  bool receive(Incoming& request);
+  bool has_request() const { return (socket.get(zmq::sockopt::events) & ZMQ_POLLIN) != 0; }
+
+  enum class Outcome { kSent, kFull, kGone };
+  Outcome put(std::string_view frame, int flags);
+  Outcome send(const Route& route, std::string_view body);
+  bool send_held();
+
+  struct Reply {
+    Route route;
+    std::string body;
+    /// In memory. The frames count as well: they are the peer's.
+    std::size_t size() const {
+      std::size_t size = body.size() + sizeof(Reply);
+      for (const std::string& frame : route) size += frame.size() + sizeof frame;
+      return size;
+    }
+  };
+  struct Held {
     std::deque<Reply> replies;
     std::size_t bytes = 0;
   };
+
   zmq::socket_t socket;
   std::optional<BoundSocket> bound;
-  std::map<std::string, Waiting, std::less<>> waiting;  ///< by peer
+  Incoming incoming;                              ///< kept for its capacity
+  std::map<std::string, Held, std::less<>> held;  ///< by peer
 };
+
+/// The next request that has arrived; false: there is none.
+bool FetchSocket::Impl::receive(Incoming& request) {
+  request.route.clear();
+  request.body.clear();
+  std::size_t bytes = 0;
+  while (true) {
+    zmq::message_t frame;
+    while (zmq_msg_recv(frame.handle(), socket.handle(), ZMQ_DONTWAIT) < 0) {
+      if (zmq_errno() == EAGAIN) return false;
+      if (zmq_errno() != EINTR) throw zmq::error_t();
+    }
+    const std::string_view content(static_cast<const char*>(frame.data()), frame.size());
+    if (!frame.more()) {
+      const auto access = access_of(frame);
+      request.may_change = access == Access::kAll;
+      if (!access) request.route.clear();  // a peer that was not let in is not answered
+      request.body = content;
+      return true;
+    }
+    // Too many, or too much, is seen by the service: one frame more than it takes is kept.
+    bytes += content.size();
+    if (request.route.size() <= kMaxFrames) {
+      request.route.emplace_back(bytes <= kMaxFrameBytes ? content : "");
+    }
+    if (bytes > kMaxFrameBytes) request.route.resize(kMaxFrames + 1);
+  }
+}
+
+FetchSocket::Impl::Outcome FetchSocket::Impl::put(std::string_view frame, int flags) {
+  while (zmq_send(socket.handle(), frame.data(), frame.size(), ZMQ_DONTWAIT | flags) < 0) {
+    if (zmq_errno() == EAGAIN) return Outcome::kFull;
+    if (zmq_errno() == EHOSTUNREACH) return Outcome::kGone;
+    if (zmq_errno() != EINTR) throw zmq::error_t();
+  }
+  return Outcome::kSent;
+}
+
+FetchSocket::Impl::Outcome FetchSocket::Impl::send(const Route& route, std::string_view body) {
+  // Whether there is room is decided with the first frame, which names the peer.
+  for (const std::string& frame : route) {
+    const Outcome outcome = put(frame, ZMQ_SNDMORE);
+    if (outcome != Outcome::kSent) return outcome;
+  }
+  return put(body, 0);
+}
+
+/// What did not fit, as far as it fits now. True if something is left.
+bool FetchSocket::Impl::send_held() {
+  for (auto peer = held.begin(); peer != held.end();) {
+    auto& replies = peer->second.replies;
+    auto outcome = Outcome::kSent;
+    while (!replies.empty()) {
+      outcome = send(replies.front().route, replies.front().body);
+      if (outcome != Outcome::kSent) break;
+      peer->second.bytes -= replies.front().size();
+      replies.pop_front();
+    }
+    const bool done = replies.empty() || outcome == Outcome::kGone;
+    peer = done ? held.erase(peer) : std::next(peer);
+  }
+  return !held.empty();
+}
 
 FetchSocket::FetchSocket(zmq::context_t& context, const std::vector<std::string>& endpoints,
                          const Security* security)
@@ -84,67 +147,35 @@ FetchSocket::FetchSocket(zmq::context_t& context, const std::vector<std::string>
 
 FetchSocket::~FetchSocket() = default;
 
-bool FetchSocket::receive(Request& request) {
-  request.peer.clear();
-  request.body.clear();
-  std::size_t bytes = 0;
-  while (true) {
-    zmq::message_t frame;
-    while (zmq_msg_recv(frame.handle(), impl_->socket.handle(), ZMQ_DONTWAIT) < 0) {
-      if (zmq_errno() == EAGAIN) return false;
-      if (zmq_errno() != EINTR) throw zmq::error_t();
-    }
-    const std::string_view content(static_cast<const char*>(frame.data()), frame.size());
-    if (!frame.more()) {
-      const auto access = access_of(frame);
-      request.may_change = access == Access::kAll;
-      // Whom nobody let in is not answered.
-      if (!access) request.peer.clear();
-      request.body = content;
-      return true;
-    }
-    // Too many, or too much, is seen by the service: one frame more than it takes is kept.
-    bytes += content.size();
-    if (request.peer.size() <= FetchService::kMaxFrames) {
-      request.peer.emplace_back(bytes <= FetchService::kMaxFrameBytes ? content : "");
-    }
-    if (bytes > FetchService::kMaxFrameBytes) request.peer.resize(FetchService::kMaxFrames + 1);
+std::optional<Nanos> FetchSocket::serve(FetchService& service, const Now& now) {
+  Impl::Incoming& request = impl_->incoming;
+  while (service.has_room() && impl_->receive(request)) {
+    service.on_request(std::move(request.route), request.body, request.may_change, now);
   }
-}
-
-bool FetchSocket::has_request() const {
-  return (impl_->socket.get(zmq::sockopt::events) & ZMQ_POLLIN) != 0;
+  service.after_turn(now);
+  const bool held = impl_->send_held();
+  // The descriptor shows changes only: what has arrived already must be asked for.
+  if (impl_->has_request()) return now.mono;
+  const auto wanted = service.deadline();
+  if (!held) return wanted;
+  // The asking may have consumed the change that shows room in a peer's queue.
+  const Nanos retry = now.mono + kRetryInterval;
+  return std::min(wanted.value_or(retry), retry);
 }
 
 int FetchSocket::fd() const { return impl_->socket.get(zmq::sockopt::fd); }
 
-void FetchSocket::send(const std::vector<std::string>& peer, std::string_view body) {
-  auto waiting = impl_->waiting.find(peer.front());
-  if (waiting == impl_->waiting.end()) {
-    if (impl_->send(peer, body) != Impl::Outcome::kFull) return;
-    if (body.size() > kWaitingBytes) return;
-    waiting = impl_->waiting.emplace(peer.front(), Impl::Waiting()).first;
+void FetchSocket::send(const Route& route, std::string_view body) {
+  auto peer = impl_->held.find(route.front());
+  if (peer == impl_->held.end()) {
+    if (impl_->send(route, body) != Impl::Outcome::kFull) return;
+    if (body.size() > kHeldBytes) return;
+    peer = impl_->held.emplace(route.front(), Impl::Held()).first;
   }
-  const std::size_t size = Impl::size_of(peer, body);
-  if (waiting->second.bytes + size > kWaitingBytes) return;
-  waiting->second.bytes += size;
-  waiting->second.replies.push_back({peer, std::string(body)});
-}
-
-bool FetchSocket::send_rest() {
-  for (auto waiting = impl_->waiting.begin(); waiting != impl_->waiting.end();) {
-    auto& replies = waiting->second.replies;
-    auto outcome = Impl::Outcome::kSent;
-    while (!replies.empty() && outcome == Impl::Outcome::kSent) {
-      outcome = impl_->send(replies.front().peer, replies.front().body);
-      if (outcome != Impl::Outcome::kSent) break;
-      waiting->second.bytes -= Impl::size_of(replies.front().peer, replies.front().body);
-      replies.pop_front();
-    }
-    const bool done = replies.empty() || outcome == Impl::Outcome::kGone;
-    waiting = done ? impl_->waiting.erase(waiting) : std::next(waiting);
-  }
-  return !impl_->waiting.empty();
+  Impl::Reply reply{route, std::string(body)};
+  if (peer->second.bytes + reply.size() > kHeldBytes) return;
+  peer->second.bytes += reply.size();
+  peer->second.replies.push_back(std::move(reply));
 }
 
 const std::vector<std::string>& FetchSocket::endpoints() const { return impl_->bound->endpoints(); }

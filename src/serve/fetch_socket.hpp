@@ -1,12 +1,15 @@
-// The ROUTER socket of the fetch service: takes requests apart, puts replies together. Owned by the
+// The ROUTER socket of the fetch service, where a request begins and its reply ends. Owned by the
 // daemon; pipeline thread.
 #pragma once
 
-#include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include "inotifier/time.hpp"
+#include "serve/replies.hpp"
 
 namespace zmq {
 class context_t;
@@ -14,16 +17,11 @@ class context_t;
 
 namespace inotifier {
 
+class FetchService;
 class Security;
 
 class FetchSocket {
  public:
-  struct Request {
-    std::vector<std::string> peer;  ///< the frames before the body; the first one names the peer
-    std::string body;
-    bool may_change = false;  ///< the sender has all rights, not only that to read
-  };
-
   /// Binds; see BoundSocket. `security` may be null: no keys. Throws SetupError with endpoint and
   /// remedy.
   FetchSocket(zmq::context_t& context, const std::vector<std::string>& endpoints,
@@ -32,17 +30,14 @@ class FetchSocket {
   FetchSocket(const FetchSocket&) = delete;
   FetchSocket& operator=(const FetchSocket&) = delete;
 
-  /// The next request that has arrived; false: there is none.
-  bool receive(Request& request);
-  /// Whether one has arrived. To be asked after every use of the socket: fd() tells changes only.
-  bool has_request() const;
-  /// Becomes readable when something may have arrived.
+  /// After every turn of the pipeline: hands requests to the service as far as it has room, and
+  /// lets it answer. Monotonic time when it wants to be called again at the latest.
+  std::optional<Nanos> serve(FetchService& service, const Now& now);
+  /// Becomes readable when serve() has something to do.
   int fd() const;
-  /// Never blocks. A peer that has gone gets nothing; one that does not read gets what fits into
-  /// its queue of 8 replies, and small ones of together 1 MiB besides.
-  void send(const std::vector<std::string>& peer, std::string_view body);
-  /// After every turn: what did not fit, as far as it fits now. True if something is left.
-  bool send_rest();
+  /// What the service sends with. Never blocks. A peer that has gone gets nothing; one that does
+  /// not read gets what fits into its queue of 8 replies, and small ones of together 1 MiB besides.
+  void send(const Route& route, std::string_view body);
 
   /// What was bound, with the port that "tcp://127.0.0.1:*" became.
   const std::vector<std::string>& endpoints() const;

@@ -21,6 +21,8 @@ struct Refusal {
   std::string message;
 };
 
+inline double in_seconds(Nanos nanos) { return static_cast<double>(nanos) / 1e9; }
+
 /// 20 digits, or "0".
 std::optional<std::uint64_t> parse_position(std::string_view text);
 

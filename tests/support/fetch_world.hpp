@@ -22,7 +22,7 @@ class FetchWorld {
   explicit FetchWorld(std::string path) { start(std::move(path)); }
 
   struct Reply {
-    FetchService::Peer peer;
+    Route peer;
     Value body;
   };
 
@@ -36,11 +36,11 @@ class FetchWorld {
     start_service();
   }
   void start_service() {
-    service = std::make_unique<FetchService>(
-        *journal, "1.2.3", now, [this](const FetchService::Peer& peer, std::string_view body) {
-          sizes.push_back(body.size());
-          replies.push_back({peer, decode_value(body)});
-        });
+    service = std::make_unique<FetchService>(*journal, "1.2.3", now,
+                                             [this](const Route& peer, std::string_view body) {
+                                               sizes.push_back(body.size());
+                                               replies.push_back({peer, decode_value(body)});
+                                             });
   }
   void stop() {
     service.reset();

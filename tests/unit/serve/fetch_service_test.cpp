@@ -1,4 +1,3 @@
-#include "serve/fetch_service.hpp"
 
 #include <doctest/doctest.h>
 
@@ -13,6 +12,7 @@
 
 #include "base/path.hpp"
 #include "base/rfc3339.hpp"
+#include "serve/limits.hpp"
 #include "state/file_table.hpp"
 #include "state/watch_table.hpp"
 #include "support/fetch_world.hpp"
@@ -139,7 +139,7 @@ TEST_CASE("fetch service: frames and request come back, stream and protocol are 
   CHECK(world.replies.empty());  // nothing is said before what was asked is safe
   world.turn();
   REQUIRE(world.replies.size() == 1);
-  CHECK(world.replies[0].peer == FetchService::Peer{"peer", "", "x"});
+  CHECK(world.replies[0].peer == Route{"peer", "", "x"});
   const Value& reply = world.replies[0].body;
   CHECK(is_ok(reply));
   CHECK(text(reply, "request") == "r-1");
@@ -639,7 +639,7 @@ TEST_CASE("fetch service: bad requests") {
                  "consumer\xa1"
                  "c\xa6"
                  "client\xa1\xff")) == "bad_request");
-  CHECK(code(raw(std::string(FetchService::kMaxBody + 1, '\x90'))) == "too_large");
+  CHECK(code(raw(std::string(kMaxBody + 1, '\x90'))) == "too_large");
   CHECK(code(world.ask({})) == "bad_request");
   CHECK(code(world.ask({{"op", 7}})) == "bad_request");
   CHECK(code(world.ask({{"op", "explode"}})) == "unknown_op");
@@ -694,12 +694,12 @@ TEST_CASE("fetch service: what cannot be answered is counted") {
   World world;
   const std::string hello = encode_value(Value::Map{{"op", "hello"}});
   world.service->on_request({}, hello, true, world.now);
-  world.service->on_request(FetchService::Peer(17, "x"), hello, true, world.now);
+  world.service->on_request(Route(17, "x"), hello, true, world.now);
   world.service->on_request({"p", std::string(5000, 'x')}, hello, true, world.now);
   world.settle();
   CHECK(world.replies.empty());
   CHECK(world.service->malformed() == 3);
-  world.service->on_request(FetchService::Peer(16, "x"), hello, true, world.now);
+  world.service->on_request(Route(16, "x"), hello, true, world.now);
   world.settle();
   CHECK(world.replies.size() == 1);
 }
@@ -733,18 +733,18 @@ TEST_CASE("fetch service: status") {
 
 TEST_CASE("fetch service: polls and consumers are bounded") {
   World world;
-  for (std::size_t i = 0; i < FetchService::kMaxPolls; ++i) {
+  for (std::size_t i = 0; i < kMaxPolls; ++i) {
     world.send("p", op("fetch", {{"after", "0"}, {"wait", 60}}));
     if (!world.service->has_room()) world.turn();
   }
   world.settle();
-  CHECK(world.service->polls() == FetchService::kMaxPolls);
+  CHECK(world.service->polls() == kMaxPolls);
   CHECK(code(world.ask(op("fetch", {{"after", "0"}, {"wait", 1}}))) == "busy");
   CHECK(is_ok(world.ask(op("fetch", {{"after", "0"}}))));  // one that does not wait
   world.emit();
   world.settle();
   CHECK(world.service->polls() == 0);
-  CHECK(world.replies.size() == FetchService::kMaxPolls);
+  CHECK(world.replies.size() == kMaxPolls);
 }
 
 TEST_CASE("fetch service: a long log of other things is passed over in slices") {
