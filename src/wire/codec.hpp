@@ -1,5 +1,4 @@
-// Reports to wire bytes; codec.cpp holds encode and decode of wire.hpp too, and is the only file
-// with msgpack. Pure; any thread.
+// Reports to wire bytes; codec.cpp holds encode of wire.hpp too. Pure; any thread.
 #pragma once
 
 #include <cstddef>
@@ -28,8 +27,8 @@ struct Envelope {
 /// report.data must not be one that is written here.
 void encode_report(const Report& report, const Envelope& envelope, std::string& out);
 
-/// Appends MessagePack to a string, piece by piece, for replies that are made of parts. Who opens a
-/// map or an array must write as many things as were announced.
+/// Appends MessagePack to a string, piece by piece, for replies that are made of parts. Whoever
+/// opens a map or an array writes as many values as were announced.
 class WireWriter {
  public:
   explicit WireWriter(std::string& out) : out_(out) {}
