@@ -1,7 +1,6 @@
 #include "support/live_pipeline.hpp"
 
 #include <poll.h>
-#include <sys/eventfd.h>
 
 #include <algorithm>
 #include <array>
@@ -25,8 +24,7 @@ JournalOptions options_of(const std::string& path) {
 }  // namespace
 
 LivePipeline::LivePipeline(const std::vector<WatchConfig>& watches, const std::string& journal)
-    : wake_(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)),
-      journal_(options_of(journal), read_clocks().wall),
+    : journal_(options_of(journal), read_clocks().wall),
       pipeline_(fs_, journal_,
                 [this](std::string_view, std::string_view body) {
                   Event event = decode(body);
@@ -68,14 +66,13 @@ void LivePipeline::hold(bool on) { give(on ? Order::kHold : Order::kLetGo); }
 void LivePipeline::give(Order order) {
   std::unique_lock lock(mutex_);
   order_ = order;
-  eventfd_write(wake_.get(), 1);
+  wake_.raise();
   obeyed_.wait(lock, [this] { return order_ == Order::kNone; });
 }
 
 /// False if it is to stop.
 bool LivePipeline::obey() {
-  eventfd_t value = 0;
-  eventfd_read(wake_.get(), &value);
+  wake_.clear();
   while (true) {
     std::unique_lock lock(mutex_);
     const Order order = std::exchange(order_, Order::kNone);
@@ -84,9 +81,9 @@ bool LivePipeline::obey() {
     if (order == Order::kRescan) pipeline_.rescan_all();
     if (order == Order::kStop) return false;
     if (order != Order::kHold) return true;
-    pollfd polled{wake_.get(), POLLIN, 0};
+    pollfd polled{wake_.fd(), POLLIN, 0};
     poll(&polled, 1, -1);
-    eventfd_read(wake_.get(), &value);
+    wake_.clear();
   }
 }
 
@@ -105,7 +102,7 @@ void LivePipeline::run() {
       const Nanos left = std::max<Nanos>(0, *due - read_clocks().mono);
       wait = {left / kSecond, left % kSecond};
     }
-    std::array<pollfd, 2> polled{{{mailbox_.filled_fd(), POLLIN, 0}, {wake_.get(), POLLIN, 0}}};
+    std::array<pollfd, 2> polled{{{mailbox_.filled_fd(), POLLIN, 0}, {wake_.fd(), POLLIN, 0}}};
     ppoll(polled.data(), polled.size(), more || due ? &wait : nullptr, nullptr);
     if (polled[1].revents != 0 && !obey()) return;
   }

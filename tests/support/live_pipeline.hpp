@@ -7,7 +7,7 @@
 #include <thread>
 #include <vector>
 
-#include "base/unique_fd.hpp"
+#include "base/event_fd.hpp"
 #include "config/config.hpp"
 #include "daemon/pipeline.hpp"
 #include "fs/real_fs.hpp"
@@ -44,7 +44,7 @@ class LivePipeline {
   std::condition_variable obeyed_;
   Order order_ = Order::kNone;
   std::vector<Event> events_;
-  UniqueFd wake_;
+  EventFd wake_;
 
   // In the order of the start.
   RealFs fs_;
