@@ -15,6 +15,13 @@ using inotifier::testing::KeptJournal;
 
 namespace {
 
+JournalOptions options_at(std::string path) {
+  JournalOptions options;
+  options.path = std::move(path);
+  options.daemon_name = "test";
+  return options;
+}
+
 struct World : KeptJournal {
   std::uint64_t emit(std::string_view type) {
     WatchReport report{"in", "/srv/in", {}};
@@ -44,7 +51,7 @@ struct World : KeptJournal {
   }
 
   Now now{1'000 * kSecond, 1'800'000'000 * kSecond};
-  Journal journal{options(), now.wall};
+  Journal journal{options_at(path()), now.wall};
   Consumers consumers{journal, now.mono};
   Ownership ownership{journal, consumers};
   std::vector<std::string> sent;

@@ -12,9 +12,16 @@ namespace {
 
 constexpr Nanos kLease = 60 * kSecond;
 
+JournalOptions options_at(std::string path) {
+  JournalOptions options;
+  options.path = std::move(path);
+  options.daemon_name = "test";
+  return options;
+}
+
 struct World : KeptJournal {
   Now now{1'000 * kSecond, 1'800'000'000 * kSecond};
-  Journal journal{options(), now.wall};
+  Journal journal{options_at(path()), now.wall};
   Consumers consumers{journal, now.mono};
   Ownership ownership{journal, consumers};
   StoredConsumer& consumer = consumers.add("c");

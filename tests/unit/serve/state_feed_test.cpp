@@ -10,7 +10,10 @@ using inotifier::testing::KeptJournal;
 TEST_CASE("state feed: a consumer is fed until its state is complete, one slice a turn") {
   const KeptJournal kept;
   Now now{1'000 * kSecond, 1'800'000'000 * kSecond};
-  Journal journal({.path = kept.path(), .daemon_name = "test"}, now.wall);
+  JournalOptions options;
+  options.path = kept.path();
+  options.daemon_name = "test";
+  Journal journal(options, now.wall);
   Consumers consumers(journal, now.mono);
   StateFeed feed(journal, consumers);
   CHECK(!feed.deadline());
