@@ -23,7 +23,8 @@ JournalPoint parse_journal_point(const std::string& text, std::int64_t now) {
   if (const auto back = parse_duration(text)) {
     return {JournalPoint::Kind::kTime, rfc3339(now - std::min(*back, now))};
   }
-  if (const auto time = parse_rfc3339(text, TimeSyntax::kLoose)) return {JournalPoint::Kind::kTime, rfc3339(*time)};
+  if (const auto time = parse_rfc3339(text, TimeSyntax::kLoose))
+    return {JournalPoint::Kind::kTime, rfc3339(*time)};
   throw UsageError(
       fmt::format("\"{}\" is no point of the journal: give start, now, a position, a time such as "
                   "2026-11-22T10:00:00Z, or a duration back such as 1h",

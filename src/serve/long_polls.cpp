@@ -255,7 +255,8 @@ bool LongPolls::read_slice(LongPoll& poll, const Now& now) {
   const Slice slice = copy_events(poll, body, writer);
   entries_ += std::max(slice.read, kEntriesPerSlice);
   // No later event gets a position up to the last one given.
-  if (slice.at_end && !journal_.blocked()) poll.at = std::max(poll.at, journal_.events().last_position());
+  if (slice.at_end && !journal_.blocked())
+    poll.at = std::max(poll.at, journal_.events().last_position());
   if (slice.count == 0 && poll.consumer != nullptr) poll.consumer->clear = poll.at;
   const bool more_comes = poll.consumer != nullptr && poll.consumer->kept.snapshot;
   const bool may_wait = now.mono < (more_comes ? poll.deadline : poll.asked);

@@ -31,24 +31,25 @@ void status(FetchContext& context, Request& request) {
   Journal& journal = context.journal;
   const auto kept =
       journal.database()->number("SELECT coalesce(max(number) - min(number) + 1, 0) FROM events");
-  Value::Map fields{{"version", context.version},
-                    {"daemon", journal.events().daemon_name()},
-                    {"pid", static_cast<std::int64_t>(::getpid())},
-                    {"started", rfc3339(context.started)},
-                    {"time", rfc3339(request.now.wall)},
-                    {"ready", !journal.blocked()},
-                    {"journal", Value::Map{{"path", journal.options().path},
-                                           {"bytes", journal.events().bytes()},
-                                           {"retain_size", journal.options().retain_size},
-                                           {"kept", kept},
-                                           {"count", static_cast<std::int64_t>(journal.events().count())},
-                                           {"first", text_of(journal.events().first_position())},
-                                           {"last", position_text(journal.events().last_position())},
-                                           {"blocked", journal.blocked()}}},
-                    {"watches", Value::Array()},
-                    {"consumers", static_cast<std::int64_t>(context.consumers.size())},
-                    {"polls", static_cast<std::int64_t>(context.polls.size())},
-                    {"malformed", static_cast<std::int64_t>(context.malformed)}};
+  Value::Map fields{
+      {"version", context.version},
+      {"daemon", journal.events().daemon_name()},
+      {"pid", static_cast<std::int64_t>(::getpid())},
+      {"started", rfc3339(context.started)},
+      {"time", rfc3339(request.now.wall)},
+      {"ready", !journal.blocked()},
+      {"journal", Value::Map{{"path", journal.options().path},
+                             {"bytes", journal.events().bytes()},
+                             {"retain_size", journal.options().retain_size},
+                             {"kept", kept},
+                             {"count", static_cast<std::int64_t>(journal.events().count())},
+                             {"first", text_of(journal.events().first_position())},
+                             {"last", position_text(journal.events().last_position())},
+                             {"blocked", journal.blocked()}}},
+      {"watches", Value::Array()},
+      {"consumers", static_cast<std::int64_t>(context.consumers.size())},
+      {"polls", static_cast<std::int64_t>(context.polls.size())},
+      {"malformed", static_cast<std::int64_t>(context.malformed)}};
   if (context.fill_status) context.fill_status(fields);
   context.replies.answer(request.to, std::move(fields));
 }

@@ -28,14 +28,16 @@ WireWriter& ReplyWriter::field(std::string_view key) {
 }
 
 void Replies::answer(const ReplyTo& to, Value::Map fields, bool needs_write) {
-  Value::Map reply{{"ok", true}, {"protocol", kFetchProtocol}, {"stream", journal_.events().stream()}};
+  Value::Map reply{
+      {"ok", true}, {"protocol", kFetchProtocol}, {"stream", journal_.events().stream()}};
   if (!to.request.is_nil()) reply.emplace_back("request", to.request);
   for (auto& field : fields) reply.push_back(std::move(field));
   put(to, encode_value(Value(std::move(reply))), needs_write);
 }
 
 void Replies::refuse(const ReplyTo& to, std::string_view code, std::string_view message) {
-  Value::Map reply{{"ok", false}, {"protocol", kFetchProtocol}, {"stream", journal_.events().stream()}};
+  Value::Map reply{
+      {"ok", false}, {"protocol", kFetchProtocol}, {"stream", journal_.events().stream()}};
   if (!to.request.is_nil()) reply.emplace_back("request", to.request);
   reply.emplace_back("error", Value::Map{{"code", code}, {"message", message}});
   put(to, encode_value(Value(std::move(reply))), false);
