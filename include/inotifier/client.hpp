@@ -40,7 +40,8 @@ struct RequestError : std::runtime_error {
 };
 
 /// The endpoint a client uses when none is given: INOTIFIER_PUBLISH_ENDPOINT, else the socket
-/// `publish` in $XDG_RUNTIME_DIR/inotifier/ if it is there, else ipc:///run/inotifier/publish.
+/// `publish` in $XDG_RUNTIME_DIR/inotifier/ if it is there, else that in /tmp/inotifier-UID/ if
+/// the directory is ours and others cannot write to it, else ipc:///run/inotifier/publish.
 std::string default_publish_endpoint();
 /// The same for the fetch service: INOTIFIER_FETCH_ENDPOINT, the socket `fetch`.
 std::string default_fetch_endpoint();

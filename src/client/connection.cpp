@@ -15,6 +15,7 @@
 #include <memory>
 
 #include "base/endpoint.hpp"
+#include "base/fallback_directory.hpp"
 #include "base/unique_fd.hpp"
 
 namespace inotifier {
@@ -206,6 +207,10 @@ std::string default_endpoint(Peer peer) {
     struct stat there {};
     if (::stat(path.c_str(), &there) == 0) return "ipc://" + path;
   }
+  const std::string own = fallback_directory("/tmp");
+  const std::string path = fmt::format("{}/{}", own, names.socket);
+  struct stat there {};
+  if (::lstat(path.c_str(), &there) == 0 && why_not_ours(own).empty()) return "ipc://" + path;
   return fmt::format("ipc:///run/inotifier/{}", names.socket);
 }
 

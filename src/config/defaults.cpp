@@ -7,6 +7,7 @@
 #include <array>
 #include <climits>
 
+#include "base/fallback_directory.hpp"
 #include "base/path.hpp"
 #include "config/keys.hpp"
 #include "wire/raw_types.hpp"
@@ -84,7 +85,7 @@ std::string default_endpoint(const Environment& environment, std::string_view wh
   if (is_service()) return fmt::format("ipc:///run/inotifier/{}", what);
   const auto runtime = absolute_in(environment, "XDG_RUNTIME_DIR");
   if (!runtime.empty()) return fmt::format("ipc://{}/inotifier/{}", runtime, what);
-  return fmt::format("ipc:///tmp/inotifier-{}/{}", ::geteuid(), what);
+  return fmt::format("ipc://{}/{}", fallback_directory("/tmp"), what);
 }
 
 std::string default_journal(const Environment& environment) {
@@ -93,7 +94,7 @@ std::string default_journal(const Environment& environment) {
   if (!state.empty()) return absolute(state + "/inotifier/journal.db");
   const auto home = absolute_in(environment, "HOME");
   if (!home.empty()) return absolute(home + "/.local/state/inotifier/journal.db");
-  return fmt::format("/var/tmp/inotifier-{}/journal.db", ::geteuid());  // outlives a reboot
+  return fallback_directory("/var/tmp") + "/journal.db";  // outlives a reboot
 }
 
 std::string default_group() {

@@ -62,6 +62,7 @@ class PublishingOwner final : public Runner::Owner {
                          encode_heartbeat(journal.events().stream(), INOTIFIER_VERSION, now.wall,
                                           journal.events().published()));
     }
+    publisher_.look_at_subscriptions();
     const auto wanted = fetch_.serve(*service_, now);
     return wanted ? std::min(*wanted, next_heartbeat_) : next_heartbeat_;
   }

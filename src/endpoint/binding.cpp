@@ -16,6 +16,7 @@
 
 #include "base/endpoint.hpp"
 #include "base/error.hpp"
+#include "base/fallback_directory.hpp"
 #include "base/log.hpp"
 #include "config/rules.hpp"
 #include "endpoint/connection_limit.hpp"
@@ -31,6 +32,7 @@ void make_directory_of(const std::string& path, std::string_view section) {
   const auto directory = std::filesystem::path(path).parent_path();
   if (directory.empty()) return;
   std::error_code error;
+  secure_if_fallback(directory.native());
   std::filesystem::create_directories(directory, error);
   if (error) {
     throw SetupError(

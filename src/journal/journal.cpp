@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "base/error.hpp"
+#include "base/fallback_directory.hpp"
 #include "base/log.hpp"
 #include "fs/real_fs.hpp"
 #include "journal/schema.hpp"
@@ -64,6 +65,7 @@ void Journal::lock() {
   const std::filesystem::path directory = std::filesystem::path(options_.path).parent_path();
   if (!directory.empty()) {
     std::error_code error;
+    secure_if_fallback(directory.native());
     std::filesystem::create_directories(directory, error);
     if (error) {
       throw SetupError(describe("mkdir", directory.native(), error.value()) +

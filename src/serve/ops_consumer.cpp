@@ -1,4 +1,5 @@
 // Operations that change a consumer as a whole: update, seek, forget.
+#include <algorithm>
 #include <array>
 #include <utility>
 
@@ -8,6 +9,25 @@
 
 namespace inotifier {
 namespace {
+
+/// Up to where everything that `filter` wants was wanted before as well: an ack of a batch that is
+/// in work may go there, and not pass over what was not delivered.
+std::uint64_t known_until(EventLog& events, StoredConsumer& consumer, TopicFilter& filter) {
+  constexpr std::size_t kEntriesAtOnce = 10'000;
+  const std::uint64_t end = std::max(consumer.delivered, consumer.trusted);
+  std::uint64_t until = consumer.kept.position;
+  std::size_t count = 0;
+  bool all = true;
+  events.read(until, [&](const EventLog::Entry& entry) {
+    if (entry.position > end) return false;
+    const bool is_new = entry.consumer == 0 && filter.wants(events.topics(), entry.topic) &&
+                        !consumer.filter.wants(events.topics(), entry.topic);
+    if (is_new || ++count > kEntriesAtOnce) return all = false;
+    until = entry.position;
+    return true;
+  });
+  return all ? std::max(end, until) : until;
+}
 
 void update(FetchContext& context, Request& request) {
   const Arguments arguments(request.body, {"consumer", "types", "watches"});
@@ -20,7 +40,11 @@ void update(FetchContext& context, Request& request) {
   if (filter != consumer.filter.filter()) {
     context.check_writable();
     context.consumers.change(consumer, true);
-    consumer.filter = TopicFilter(filter);
+    TopicFilter wanted(filter);
+    const std::uint64_t until = known_until(context.journal.events(), consumer, wanted);
+    consumer.delivered = std::min(consumer.delivered, until);
+    consumer.trusted = std::min(consumer.trusted, until);
+    consumer.filter = std::move(wanted);
     consumer.clear = 0;
     context.polls.rewind(consumer);
   }

@@ -45,7 +45,19 @@ export function defaultEndpoint(peer) {
   if (given) return given;
   const own = `${process.env.XDG_RUNTIME_DIR}/inotifier/${peer}`;
   if (process.env.XDG_RUNTIME_DIR && fs.existsSync(own)) return `ipc://${own}`;
+  const fallback = `/tmp/inotifier-${process.geteuid?.()}`;
+  if (fs.existsSync(`${fallback}/${peer}`) && isOurs(fallback)) return `ipc://${fallback}/${peer}`;
   return `ipc:///run/inotifier/${peer}`;
+}
+
+/**
+ * Whether nobody else can have put a socket there: everybody may write to /tmp.
+ * @param {string} directory
+ */
+function isOurs(directory) {
+  const there = fs.lstatSync(directory, { throwIfNoEntry: false });
+  if (!there?.isDirectory()) return false;
+  return there.uid === process.geteuid?.() && (there.mode & 0o022) === 0;
 }
 
 /**

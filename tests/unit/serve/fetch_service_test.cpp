@@ -1119,3 +1119,30 @@ TEST_CASE("who stands by and releases waits no more") {
         Value(true));
   CHECK(world.ask(fetch("c", "third")).find("standby") == nullptr);
 }
+
+TEST_CASE("fetch: an update holds for what is in hand; an ack does not pass over it") {
+  World world;
+  const Value::Map worker{{"op", "fetch"}, {"consumer", "c"}, {"client", "x"}};
+  Value::Map first = worker;
+  first.emplace_back("watches", Value::Array{"in"});
+  REQUIRE(is_ok(world.ask(first)));
+  const auto before = world.emit("file.completed", "in");
+  const auto other = world.emit("file.completed", "b");
+  world.emit("file.completed", "in");
+  const Value batch = world.ask(worker);
+  REQUIRE(batch.find("events")->array()->size() == 2);
+  REQUIRE(is_ok(world.ask({{"op", "update"}, {"consumer", "c"}, {"watches", Value::Array()}})));
+  const auto ack = [&](const Value& position) {
+    return world.ask({{"op", "ack"},
+                      {"consumer", "c"},
+                      {"client", "x"},
+                      {"stream", world.journal->events().stream()},
+                      {"ack", position}});
+  };
+  CHECK(code(ack(*batch.find("cursor"))) == "bad_ack");
+  CHECK(is_ok(ack(position_text(before))));
+  const Value again = world.ask(worker);
+  REQUIRE(again.find("events")->array()->size() == 2);
+  CHECK(*again.find("events")->array()->at(0).find("sequence")->text() == position_text(other));
+  CHECK(is_ok(ack(*again.find("cursor"))));
+}

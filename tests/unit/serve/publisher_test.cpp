@@ -191,3 +191,29 @@ TEST_CASE("publishing to nobody, and to somebody who does not read, never waits"
   for (int i = 0; i < 20'000; ++i) publisher->publish("t/w/", body);
   CHECK(true);  // it came to an end
 }
+
+TEST_CASE("a subscriber with more topics than a connection may have is cut off, others are not") {
+  zmq::context_t context;
+  Publisher publisher(context, {"tcp://127.0.0.1:*"}, 100, nullptr);
+  zmq::socket_t good(context, zmq::socket_type::sub);
+  zmq::socket_t greedy(context, zmq::socket_type::sub);
+  for (zmq::socket_t* socket : {&good, &greedy}) {
+    socket->set(zmq::sockopt::linger, 0);
+    socket->set(zmq::sockopt::rcvtimeo, 10);
+    socket->set(zmq::sockopt::sndhwm, 0);
+    socket->connect(publisher.endpoints()[0]);
+  }
+  good.set(zmq::sockopt::subscribe, "file.completed/");
+  for (int i = 0; i < 2000; ++i) {
+    greedy.set(zmq::sockopt::subscribe, std::to_string(i) + std::string(100, 'x'));
+  }
+  int received = 0;
+  for (int i = 0; i < 1000 && (publisher.cut_off() == 0 || received < 10); ++i) {
+    publisher.publish("file.completed/in/", "x");
+    publisher.look_at_subscriptions();
+    zmq::message_t frame;
+    if (good.recv(frame)) ++received;
+  }
+  CHECK(publisher.cut_off() > 0);
+  CHECK(received >= 10);
+}

@@ -68,7 +68,23 @@ def default_endpoint(purpose: str) -> str:
     directory = os.environ.get("XDG_RUNTIME_DIR")
     if directory and os.path.exists(f"{directory}/inotifier/{purpose}"):
         return f"ipc://{directory}/inotifier/{purpose}"
+    fallback = f"/tmp/inotifier-{os.geteuid()}"
+    if os.path.exists(f"{fallback}/{purpose}") and _is_ours(fallback):
+        return f"ipc://{fallback}/{purpose}"
     return f"ipc:///run/inotifier/{purpose}"
+
+
+def _is_ours(directory: str) -> bool:
+    """Whether nobody else can have put a socket there: everybody may write to /tmp."""
+    try:
+        there = os.lstat(directory)
+    except OSError:
+        return False
+    return (
+        stat.S_ISDIR(there.st_mode)
+        and there.st_uid == os.geteuid()
+        and not there.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+    )
 
 
 # Keys
