@@ -78,7 +78,8 @@ class Fs {
 class Notifier {
  public:
   virtual ~Notifier() = default;
-  /// The wd, the same again for a directory that has one; or a negative errno.
+  /// The wd, the same again for a directory that has one; or a negative errno: -ENOENT if the
+  /// directory is no more, -ENOSYS if there is no /proc to name it by.
   virtual int add_watch(int handle, std::uint32_t mask) = 0;
   virtual void remove_watch(int wd) = 0;
   /// How many bytes of records have ever entered this instance's queue.

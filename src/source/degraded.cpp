@@ -4,6 +4,8 @@ namespace inotifier {
 
 std::string_view name_of(Degraded::Reason reason) {
   switch (reason) {
+    case Degraded::Reason::kAlias:
+      return "alias";
     case Degraded::Reason::kInstanceLimit:
       return "instance_limit";
     case Degraded::Reason::kNoLease:

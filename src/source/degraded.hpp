@@ -12,6 +12,7 @@ namespace inotifier {
 
 struct Degraded {
   enum class Reason {
+    kAlias,          ///< a directory that a bind mount shows at a second place
     kInstanceLimit,  ///< no inotify instance: the watch is polled
     kNoLease,        ///< leases do not tell whether a file has a writer
     kNotWatched,     ///< inotify_add_watch failed

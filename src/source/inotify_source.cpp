@@ -29,7 +29,9 @@ class InotifySource::Instance final : public Notifier {
     // By descriptor: what is watched is what was opened, whatever its name leads to by now.
     const auto path = fmt::format("/proc/self/fd/{}", handle);
     const int wd = inotify_add_watch(fd_.get(), path.c_str(), mask | IN_ONLYDIR);
-    return wd >= 0 ? wd : -errno;
+    if (wd >= 0) return wd;
+    const int error = errno;
+    return error == ENOENT && access("/proc/self/fd", F_OK) != 0 ? -ENOSYS : -error;
   }
 
   void remove_watch(int wd) override { inotify_rm_watch(fd_.get(), wd); }

@@ -83,6 +83,7 @@ bool Lister::begin(ListTask task, bool absence_counts) {
 }
 
 void Lister::fail(const char* call, int error) {
+  if (is_absence(error)) return close();  // it was removed; its record tells
   out_.degraded({is_shortage(error) ? Degraded::Reason::kShortage : Degraded::Reason::kUnreadable,
                  path_, describe(call, join(root_.path(), path_), error) + ": " + advice(error)});
   if (is_shortage(error)) rescans_.ask("shortage");
@@ -96,12 +97,12 @@ void Lister::close() {
 }
 
 int Lister::advance(int units) {
-  if (!tree_.table().is(dir_)) {
+  // Renames above it may have changed the path since the last slice. A directory that is on its way
+  // is listed where it arrives, if it does.
+  if (!tree_.table().is(dir_) || !tree_.table().path(dir_.dir, path_)) {
     close();
-    return units - 1;
+    return units;
   }
-  // Renames above it may have changed the path since the last slice.
-  if (!tree_.table().path(dir_.dir, path_)) return units;
   Entry entry;
   while (units > 0 && listing_) {
     const int more = listing_->next(entry);

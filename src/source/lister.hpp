@@ -45,7 +45,7 @@ class Lister {
 
   /// Opens the directory and gives it its watch. False: there is nothing to list.
   bool begin(ListTask task, bool absence_counts);
-  /// Lists on; returns the units that are left. As many as before: its path is not known just now.
+  /// Lists on; returns the units that are left. A directory that has left ends its listing.
   int advance(int units);
   bool is_listing() const { return listing_ != nullptr; }
   void close();

@@ -60,9 +60,7 @@ int Scanner::run_fresh(int units) {
       units -= kUnitsPerDirectory;
       if (!fresh_lister_.begin(std::move(task), true)) continue;
     }
-    const int before = units;
     units = fresh_lister_.advance(units);
-    if (units == before && fresh_lister_.is_listing()) break;  // on its way elsewhere
   }
   return units;
 }
@@ -88,9 +86,7 @@ int Scanner::run_scan(int units) {
     // While scans are held directories are watched all the same: what happens in them must be seen.
     if (held_ && phase_ != Phase::kArm) break;
     if (scan_lister_.is_listing()) {
-      const int before = units;
       units = scan_lister_.advance(units);
-      if (units == before && scan_lister_.is_listing()) break;  // on its way elsewhere
       continue;
     }
     units -= kUnitsPerDirectory;

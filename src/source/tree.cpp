@@ -189,6 +189,14 @@ int Tree::add_watch(int handle, const std::string& path) {
   const int wd = notifier_->add_watch(handle, mask);
   if (wd >= 0) return wd;
   const int error = -wd;
+  if (is_absence(error)) return wd;  // it was removed at once; its record tells
+  if (error == ENOSYS) {
+    out_.degraded({Degraded::Reason::kNotWatched, "",
+                   describe("open", "/proc/self/fd", ENOENT) +
+                       ": /proc is not mounted, and without it no directory can be watched; mount "
+                       "it (mount -t proc proc /proc). Until then directories are polled"});
+    return wd;
+  }
   const std::string what =
       describe("inotify_add_watch", join(root_.path(), path), error) + ": " + advice(error);
   if (error == ENOSPC) {
@@ -207,7 +215,7 @@ void Tree::set_watch(DirId dir, int wd) {
   if (wd >= 0) {
     if (table_.at(dir).wd != wd) table_.bind(dir, wd);
     unwatched_.erase(dir);
-  } else if (wd != -ENODATA && wd != -EACCES) {
+  } else if (wd != -ENODATA && wd != -EACCES && !is_absence(-wd)) {
     unwatched_.insert(dir);
   }
 }
@@ -235,6 +243,21 @@ DirId Tree::known_directory(const Stat& stat, DirId there) {
   return kNoDir;
 }
 
+/// Whether `path` shows, by a bind mount, a directory that is still at the place it is known at. Of
+/// two places the one that is no mount point counts.
+bool Tree::is_alias(DirId known, const Stat& stat, const std::string& path) {
+  const auto& self = table_.at(known);
+  std::string place;
+  if (self.inode != stat.inode || self.dev != stat.dev || (self.mounted && !stat.mount_root) ||
+      !table_.path(known, place) || !is_at(known, place)) {
+    return false;
+  }
+  out_.degraded({Degraded::Reason::kAlias, path,
+                 join(root_.path(), path) + ": a bind mount of " + join(root_.path(), place) +
+                     ", where its files are announced; here they are not"});
+  return true;
+}
+
 DirId Tree::arm(DirId parent, const std::string& name, int handle, const Stat& stat,
                 const std::string& path, std::string& moved_from) {
   const DirId there = table_.child(parent, name);
@@ -250,6 +273,7 @@ DirId Tree::arm(DirId parent, const std::string& name, int handle, const Stat& s
   DirId dir = there;
   if (known != kNoDir && known != there) {
     // We knew this directory under another name.
+    if (is_alias(known, stat, path)) return kNoDir;
     if (known == kRootDir || table_.is_below(parent, known)) {
       rescans_.ask("inconsistent");
       return kNoDir;

@@ -105,6 +105,7 @@ class Tree {
   void replace(DirId dir);
   void table_changed() { open_.table_changed(); }
   DirId known_directory(const Stat& stat, DirId there);
+  bool is_alias(DirId known, const Stat& stat, const std::string& path);
   bool lose_volume(const std::string& path);
 
   /// What a scan in progress has found out about directories.

@@ -178,6 +178,8 @@ bool WatchTable::path(DirId dir, std::string& out) const {
 
 void WatchTable::bind(DirId dir, int wd) {
   unbind(dir);
+  const DirId holder = by_wd(wd);
+  if (holder != kNoDir) directories_[holder].wd = -1;
   directories_[dir].wd = wd;
   by_wd_[wd] = dir;
 }

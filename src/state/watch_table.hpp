@@ -97,6 +97,7 @@ class WatchTable {
   /// Path relative to the root ("" for the root). False if it or one above it is detached.
   bool path(DirId dir, std::string& out) const;
 
+  /// A wd has one holder: another directory that had it has none any more.
   void bind(DirId dir, int wd);
   void unbind(DirId dir);
   /// kNoDir if unknown.

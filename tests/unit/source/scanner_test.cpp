@@ -72,3 +72,31 @@ TEST_CASE("scanner: a directory dropped while it is listed ends its listing") {
   CHECK(parts.sink.take().size() < 20);
   CHECK(parts.fs.open_handles() == 1);
 }
+
+TEST_CASE("scanner: a directory that leaves while it is listed does not hold up the scan") {
+  SourceParts parts;
+  parts.fs.make_directory("/w/d");
+  parts.fs.make_directory("/w/e");
+  for (int i = 0; i < 100; ++i) parts.write("/w/d/f" + std::to_string(i));
+  parts.write("/w/e/g");
+  parts.attach();
+  parts.scanner.begin_scan({"test", Origin::kStartup, true});
+  while (parts.sink.lines.size() < 5) parts.scanner.slice(10);
+  parts.fs.rename("/w/d", "/out", false);
+  parts.tree.detach(parts.tree.table().child(kRootDir, "d"));
+  while (parts.scanner.slice(10)) continue;
+  CHECK(parts.sink.take().back() == "end of scan: test");
+}
+
+TEST_CASE("scanner: a directory removed before it is listed is no trouble") {
+  SourceParts parts;
+  parts.attach();
+  parts.scan();
+  parts.fs.make_directory("/w/d");
+  const int handle = parts.fs.open_directory(parts.root.open(), "d");
+  parts.fs.remove_directory("/w/d");
+  parts.scanner.take_in(kRootDir, "d", Origin::kNewDirectory);
+  while (parts.scanner.slice(1000)) continue;
+  for (const std::string& line : parts.sink.take()) CHECK_FALSE(line.starts_with("degraded"));
+  parts.fs.close(handle);
+}

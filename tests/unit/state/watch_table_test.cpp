@@ -109,3 +109,14 @@ TEST_CASE("watch table: ten thousand siblings come and go") {
   }
   CHECK(siblings == kCount / 2);
 }
+
+TEST_CASE("watch table: a wd has one holder") {
+  WatchTable table;
+  const DirId a = table.add(kRootDir, "a");
+  table.bind(a, 7);
+  table.bind(kRootDir, 7);
+  CHECK(table.by_wd(7) == kRootDir);
+  CHECK(table.at(a).wd < 0);
+  table.unbind(a);
+  CHECK(table.by_wd(7) == kRootDir);
+}
