@@ -1,5 +1,9 @@
 """Signals, @on, handlers, and what a site's tests use: deliver."""
 
+import os
+
+import harness
+import inotifier
 import pytest
 from django_inotifier import dispatch, signals
 from django_inotifier.models import InboxEvent
@@ -70,24 +74,59 @@ def test_an_event_without_a_path_matches_no_pattern(told):
     assert with_pattern == [] and without == ["watch.ready"]
 
 
-@pytest.mark.parametrize(
-    "pattern, yes, no",
-    [
-        ("*.dcm", ["a.dcm", "x/y/a.dcm", ".dcm", "line\nend.dcm"], ["a.DCM", "a.dcm.part"]),
-        ("a?c", ["abc", "x/abc"], ["ac", "abbc"]),
-        ("x/*.dcm", ["x/a.dcm"], ["a.dcm", "x/y/a.dcm", "z/x/a.dcm"]),
-        ("x/**", ["x/a", "x/y/z"], ["x", "xa/b"]),
-        ("**/x/*", ["x/a", "y/x/a"], ["x", "x/a/b"]),
-        ("[ab]*.[!t]xt", ["a1.dxt", "b.axt"], ["c.axt", "a.txt"]),
-        ("/a", ["a"], ["b/a"]),
-        ("a+(b)", ["a+(b)"], ["aab"]),
-        (r"\*", ["*"], ["a"]),
-    ],
-)
-def test_patterns_are_the_daemons(pattern, yes, no):
+PATTERNS = [
+    ("*.dcm", ["a.dcm", "x/y/a.dcm", ".dcm", "line\nend.dcm"], ["a.DCM", "a.dcm.part"]),
+    ("a?c", ["abc", "x/abc"], ["ac", "abbc"]),
+    ("x/*.dcm", ["x/a.dcm"], ["a.dcm", "x/y/a.dcm", "z/x/a.dcm"]),
+    ("x/**", ["x/a", "x/y/z"], ["x", "xa/b"]),
+    ("**/x/*", ["x/a", "y/x/a"], ["x", "x/a/b"]),
+    ("[ab]*.[!t]xt", ["a1.dxt", "b.axt"], ["c.axt", "a.txt"]),
+    ("/a", ["a"], ["b/a"]),
+    ("a+(b)", ["a+(b)"], ["aab"]),
+    (r"\*", ["*"], ["a"]),
+]
+
+
+@pytest.mark.parametrize("pattern, yes, no", PATTERNS)
+def test_patterns(pattern, yes, no):
     matches = signals.compile_pattern(pattern)
     assert [path for path in yes if not matches(path)] == []
     assert [path for path in no if matches(path)] == []
+
+
+def test_patterns_are_the_daemons(workdir):
+    """The same patterns as `include` of watches, on files of these names."""
+    watches, expected = [], set()
+    for number, (pattern, yes, no) in enumerate(PATTERNS):
+        root = workdir / f"root{number}"
+        # A name that others have as a directory cannot be a file.
+        names = [n for n in [*yes, *no] if not any(o.startswith(n + "/") for o in [*yes, *no])]
+        for name in names:
+            (root / name).parent.mkdir(parents=True, exist_ok=True)
+            (root / name).write_bytes(b"x")
+        watches.append(
+            {
+                "name": f"w{number}",
+                "path": root,
+                "include": [pattern],
+                "exclude": [],
+                "temporary": [],
+            }
+        )
+        expected |= {os.fsencode(root / name) for name in names if name in yes}
+    daemon = harness.Daemon(workdir, watches, binary=harness.BINARY)
+    daemon.start()
+    try:
+        scanned = {f"watch.scanned/w{number}/" for number in range(len(PATTERNS))}
+        harness.wait_for(lambda: scanned <= daemon.told(), what="the scans")
+        daemon.collector.stop()
+        with inotifier.Requester(daemon.fetch_endpoint) as requester:
+            reply = requester.request("fetch", after="0", types=["file.completed"], limit=4096)
+        assert {
+            os.fsencode(each.path) for each in map(inotifier.Event, reply["events"])
+        } == expected
+    finally:
+        daemon.stop()
 
 
 def test_a_misspelt_type_is_an_error():
