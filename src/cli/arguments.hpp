@@ -12,7 +12,7 @@
 #include "inotifier/client.hpp"
 #include "inotifier/time.hpp"
 
-namespace CLI {
+namespace CLI {  // NOLINT(readability-identifier-naming): as CLI11 calls it
 class App;
 }
 
