@@ -29,7 +29,7 @@ Candidate InProgress::take_slot(std::uint32_t slot) {
   free_.push_back(slot);
   const auto count = in_directory_.find(taken.dir);
   if (--count->second == 0) in_directory_.erase(count);
-  if (taken.undecided) --undecided_;
+  if (taken.stage == Candidate::Stage::kFound) --undecided_;
   // A scan of a tree that has just been made: all of it waited for a moment.
   if (slots_.size() >= kMany && size() == 0) {
     slots_ = {};
@@ -60,7 +60,7 @@ void InProgress::put(Candidate candidate) {
     free_.pop_back();
   }
   const Nanos due = candidate.due;
-  if (candidate.undecided) ++undecided_;
+  if (candidate.stage == Candidate::Stage::kFound) ++undecided_;
   ++in_directory_[candidate.dir];
   slots_[slot] = std::move(candidate);
   index_.insert(NameIndex::hash(slots_[slot].dir, slots_[slot].name), slot,

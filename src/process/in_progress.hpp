@@ -11,46 +11,16 @@
 #include <vector>
 
 #include "inotifier/processor.hpp"
+#include "process/candidate.hpp"
 #include "state/name_index.hpp"
 
 namespace inotifier {
-
-/// What shows that a file was touched.
-struct Trace {
-  std::uint64_t inode = 0;
-  std::int64_t size = 0;
-  Nanos mtime = 0;
-  bool operator==(const Trace&) const = default;
-};
-
-struct Candidate {
-  DirId dir = kNoDir;
-  std::string name;
-  std::string from;         ///< earlier path; "" if none
-  Nanos due = 0;            ///< monotonic: when to look next
-  Nanos first_seen = 0;     ///< wall
-  Nanos waiting_since = 0;  ///< monotonic
-  Nanos quiet_since = 0;    ///< monotonic: when `last` was first seen
-  std::optional<Trace> last;
-  Evidence evidence = Evidence::kScan;
-  Origin origin = Origin::kLive;
-  std::uint8_t tries = 0;
-  std::uint32_t granted = 0;   ///< turn of the first look that met no writer; 0 = none yet
-  bool temporary = false;      ///< a file under a temporary name, kept for file.stalled
-  bool told = false;           ///< file.stalled was said
-  bool named = false;          ///< had a CLOSE_WRITE or MOVED_TO under this name
-  bool rewritten = false;      ///< a CLOSE_WRITE came that belongs to no announced version
-  bool via_temporary = false;  ///< lived under a temporary name
-  bool was_announced = false;  ///< under `from`, in this very version
-  bool settled = false;
-  bool undecided = false;  ///< found by a scan and not looked at to the end yet
-};
 
 class InProgress {
  public:
   static constexpr Nanos kNever = INT64_MAX;
 
-  /// To read, or to change anything but dir, name, due and undecided. Null if there is none; valid
+  /// To read, or to change anything but dir, name, due and stage. Null if there is none; valid
   /// until the next put().
   Candidate* find(DirId dir, std::string_view name);
   /// Takes one out; a default one with its name set if there was none.

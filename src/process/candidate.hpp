@@ -1,0 +1,64 @@
+// A file of one watch that is waited for: what is known of it and when it is looked at next. A
+// plain value; pipeline thread.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "inotifier/processor.hpp"
+
+namespace inotifier {
+
+/// What shows that a file was touched.
+struct Trace {
+  std::uint64_t inode = 0;
+  std::int64_t size = 0;
+  Nanos mtime = 0;
+  bool operator==(const Trace&) const = default;
+};
+
+struct Candidate {
+  enum class Stage : std::uint8_t {
+    kFound,      ///< found by a scan and not looked at to the end yet
+    kPending,    ///< it may be finished
+    kTemporary,  ///< under a temporary name, kept for file.stalled
+    kStalled,    ///< the same, and file.stalled was emitted
+  };
+  /// What is known of its name. A later one includes those before it.
+  enum class Naming : std::uint8_t {
+    kSeen,           ///< it is there; nothing says that its writer is through
+    kConfirmed,      ///< it had a CLOSE_WRITE or MOVED_TO under this name
+    kFromTemporary,  ///< it was renamed from a temporary name
+  };
+  enum class News : std::uint8_t {
+    kUnknown,    ///< the file table decides
+    kMoved,      ///< this very version was announced under `from`
+    kRewritten,  ///< a CLOSE_WRITE came that belongs to no announced version
+  };
+
+  DirId dir = kNoDir;
+  std::string name;
+  std::string from;         ///< earlier path; "" if none
+  Nanos due = 0;            ///< monotonic: when to look next
+  Nanos first_seen = 0;     ///< wall
+  Nanos waiting_since = 0;  ///< monotonic
+  Nanos quiet_since = 0;    ///< monotonic: when `last` was first seen
+  std::optional<Trace> last;
+  std::uint32_t granted = 0;  ///< turn of the first look that met no writer; 0 = none yet
+  Evidence evidence = Evidence::kScan;
+  Origin origin = Origin::kLive;
+  Stage stage = Stage::kPending;
+  Naming naming = Naming::kSeen;
+  News news = News::kUnknown;
+  std::uint8_t tries = 0;
+
+  bool is_temporary() const { return stage == Stage::kTemporary || stage == Stage::kStalled; }
+  /// Something happened to it: what was seen of it before counts no more.
+  void restart() {
+    tries = 0;
+    last.reset();
+  }
+};
+
+}  // namespace inotifier
