@@ -112,7 +112,7 @@ class Judge {
   }
 
   void first_start() {
-    if (watch_.processor == "all-events") return;
+    if (publishes_records(watch_.processor)) return;
     if (watch_.existing == WatchConfig::Existing::kIgnore) {
       emit(Level::kOk, "a first start announces none of them (existing = \"ignore\")");
       return;
@@ -127,7 +127,7 @@ class Judge {
   }
 
   void leases() {
-    if (watch_.processor == "all-events") return;
+    if (publishes_records(watch_.processor)) return;
     if (watch_.writer_check == WatchConfig::WriterCheck::kOff) {
       emit(Level::kNote, fmt::format("nobody is asked for writers (writer_check = \"off\"){}",
                                      watch_.settle > 0 ? fmt::format(", {} without a change decide",
@@ -200,7 +200,7 @@ class Judge {
 
   void set_aside() {
     // all-events has no idea of finished.
-    if (watch_.processor == "all-events") return;
+    if (publishes_records(watch_.processor)) return;
     for (const auto& path : survey_.set_aside) {
       auto exclude = watch_.exclude;
       exclude.push_back(path + "/**");

@@ -7,6 +7,7 @@
 #include <optional>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "config/key.hpp"
@@ -93,7 +94,17 @@ extern const std::vector<std::string> kDefaultTemporary;
 extern const std::vector<std::string> kDefaultExclude;
 /// Every type a watch can ask for: file.*, watch.*, and the fifteen in_*.
 const std::vector<std::string>& known_event_types();
+/// A processor as the configuration knows it. process/registry.cpp lists them.
+struct ProcessorKind {
+  /// What it publishes when a watch does not say: finished files, or inotify's records.
+  enum class Publishes { kFiles, kRecords };
+  std::string_view name;
+  std::string_view help;  ///< what it announces, in a few words
+  Publishes publishes = Publishes::kFiles;
+};
+const std::vector<ProcessorKind>& processor_kinds();
 const std::vector<std::string>& known_processors();
+bool publishes_records(const std::string& processor);
 /// What a processor publishes when a watch does not say. The watch.* types are part of it, and of
 /// every list a user writes as well: whoever chooses what to hear of files must still hear that
 /// some were lost.

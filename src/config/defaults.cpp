@@ -58,12 +58,23 @@ const std::vector<std::string>& known_event_types() {
 }
 
 const std::vector<std::string>& known_processors() {
-  static const std::vector<std::string> kProcessors{"completed", "create-via-chunks", "all-events"};
+  static const std::vector<std::string> kProcessors = [] {
+    std::vector<std::string> names;
+    for (const ProcessorKind& kind : processor_kinds()) names.emplace_back(kind.name);
+    return names;
+  }();
   return kProcessors;
 }
 
+bool publishes_records(const std::string& processor) {
+  const auto& kinds = processor_kinds();
+  return std::any_of(kinds.begin(), kinds.end(), [&](const ProcessorKind& kind) {
+    return kind.name == processor && kind.publishes == ProcessorKind::Publishes::kRecords;
+  });
+}
+
 std::vector<std::string> default_events(const std::string& processor) {
-  if (processor == "all-events") return names_of_raw_types() + kWatchTypes;
+  if (publishes_records(processor)) return names_of_raw_types() + kWatchTypes;
   return std::vector<std::string>{"file.completed", "file.stalled"} + kWatchTypes;
 }
 

@@ -59,7 +59,7 @@ class Rules {
     } else if (!config.path.empty()) {
       config.path = absolute(config.path);
     }
-    const bool is_raw = config.processor == "all-events";
+    const bool is_raw = publishes_records(config.processor);
     if (!watch.given.contains("watch.exclude") && !is_raw) config.exclude = kDefaultExclude;
     if (!watch.given.contains("watch.temporary") && !is_raw) config.temporary = kDefaultTemporary;
     add_missing(config.temporary, config.temporary_add);
@@ -74,7 +74,7 @@ class Rules {
   void choose_events(WatchDraft& watch) {
     auto& config = watch.config;
     auto defaults = default_events(config.processor);
-    const bool is_raw = config.processor == "all-events";
+    const bool is_raw = publishes_records(config.processor);
     if (origin_of(watch.given, "watch.events") == nullptr) {
       // Who wants file.moved for renames wants it published.
       const bool moved = config.renamed == WatchConfig::Renamed::kMoved && !is_raw;

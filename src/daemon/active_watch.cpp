@@ -5,29 +5,12 @@
 #include "base/error.hpp"
 #include "base/log.hpp"
 #include "base/path.hpp"
-#include "process/all_events.hpp"
-#include "process/completion.hpp"
+#include "process/registry.hpp"
 
 namespace inotifier {
 namespace {
 
 constexpr std::int64_t kManyFiles = 10'000;
-
-std::unique_ptr<Processor> built_in(const WatchConfig& config, Nanos born, const Filters& filters,
-                                    FileTable& files) {
-  if (config.processor == "all-events") return std::make_unique<AllEvents>();
-  if (config.processor != "completed" && config.processor != "create-via-chunks") return nullptr;
-  Completion::Options options;
-  options.only_via_temporary = config.processor == "create-via-chunks";
-  options.writer_check = config.writer_check == WatchConfig::WriterCheck::kLease;
-  options.announce_renamed = config.renamed == WatchConfig::Renamed::kAnnounce;
-  options.ignore_existing = config.existing == WatchConfig::Existing::kIgnore;
-  options.settle = config.settle;
-  options.stalled_after = config.stalled_after;
-  options.min_size = config.min_size;
-  options.born = born;
-  return std::make_unique<Completion>(options, filters, files);
-}
 
 }  // namespace
 
@@ -46,7 +29,9 @@ void ActiveWatch::make_processor() {
   for (const auto& factory : shared_.factories) {
     if (!processor_) processor_ = factory(config_);
   }
-  if (!processor_) processor_ = built_in(config_, kept_.born, filters_, files_);
+  if (!processor_) {
+    processor_ = inotifier::make_processor({config_, filters_, files_, kept_.born});
+  }
   if (!processor_) throw UsageError("unknown processor: " + config_.processor);
 }
 

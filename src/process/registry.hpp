@@ -1,0 +1,25 @@
+// The processors that a watch can name. A new one gets a file of its own and a row in registry.cpp.
+// Immutable; any thread.
+#pragma once
+
+#include <memory>
+
+#include "config/config.hpp"
+#include "inotifier/processor.hpp"
+#include "process/filters.hpp"
+#include "state/file_table.hpp"
+
+namespace inotifier {
+
+/// What a processor is made of; all but `born` live as long as it.
+struct ProcessorParts {
+  const WatchConfig& config;
+  const Filters& filters;
+  FileTable& files;
+  Nanos born = 0;  ///< wall clock: when the watch was first made
+};
+
+/// The processor that the configuration names; null if there is none of that name.
+std::unique_ptr<Processor> make_processor(const ProcessorParts& parts);
+
+}  // namespace inotifier

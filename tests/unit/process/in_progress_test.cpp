@@ -1,0 +1,54 @@
+#include "process/in_progress.hpp"
+
+#include <doctest/doctest.h>
+
+namespace inotifier {
+namespace {
+
+Candidate candidate(std::string name, Nanos due) {
+  Candidate made;
+  made.dir = kRootDir;
+  made.name = std::move(name);
+  made.due = due;
+  return made;
+}
+
+}  // namespace
+
+TEST_CASE("in progress: what is due comes in the order of time") {
+  InProgress files;
+  files.put(candidate("later", 2));
+  files.put(candidate("first", 1));
+  files.put(candidate("never", InProgress::kNever));
+  CHECK(files.deadline() == 1);
+  CHECK_FALSE(files.take_due(0));
+  CHECK(files.take_due(2)->name == "first");
+  CHECK(files.take_due(2)->name == "later");
+  CHECK_FALSE(files.take_due(2));
+  CHECK(files.size() == 1);
+}
+
+TEST_CASE("in progress: those found by a scan are counted") {
+  InProgress files;
+  Candidate found = candidate("a", 5);
+  found.stage = Candidate::Stage::kFound;
+  files.put(found);
+  CHECK(files.undecided() == 1);
+  bool existed = false;
+  (void)files.take(kRootDir, "a", existed);
+  CHECK(existed);
+  CHECK(files.undecided() == 0);
+}
+
+TEST_CASE("in progress: a directory that is gone takes its files along") {
+  InProgress files;
+  files.put(candidate("a", 1));
+  Candidate other = candidate("b", 2);
+  other.dir = 3;
+  files.put(other);
+  files.erase_directory(3);
+  CHECK(files.size() == 1);
+  CHECK(files.deadline() == 1);
+}
+
+}  // namespace inotifier

@@ -1,0 +1,123 @@
+#include "process/inspector.hpp"
+
+#include <doctest/doctest.h>
+#include <sys/stat.h>
+
+#include <cerrno>
+
+#include "process/in_progress.hpp"
+
+namespace inotifier {
+namespace {
+
+/// One file, and what is found of it.
+struct OneFile final : Files, Out {
+  Writer found = Writer::kNone;
+  int error = 0;
+  Stat now;
+  bool caught_up = true;
+  OneFile() { now.inode = 1, now.size = 10, now.mode = S_IFREG | 0644; }
+
+  bool path(DirId, std::string_view name, std::string& out) override { return out = name, true; }
+  int stat(DirId, std::string_view, Stat& out) override { return out = now, error; }
+  Writer writer(DirId, std::string_view, Stat& out) override { return out = now, found; }
+  int stat_path(std::string_view, Stat& out) override { return out = now, error; }
+  bool queued_before_end_of(std::uint32_t, std::uint64_t) const override { return false; }
+  std::uint32_t turn() const override { return 7; }
+  void note_turn() override {}
+  bool caught_up_with(std::uint32_t) const override { return caught_up; }
+  bool later_write_shows(const Stat&) override { return true; }
+  bool keeps_inodes() const override { return true; }
+  bool wants(std::string_view) const override { return true; }
+  void emit(Report) override {}
+};
+
+struct Bench {
+  CompletionOptions options;
+  Filters filters{{}, {"*.bak"}, {"*.part"}};
+  OneFile file;
+  Now now{100 * kSecond, 1000 * kSecond};
+  Candidate candidate;
+  Stat stat;
+  std::string path;
+  Bench() { candidate.name = "a", candidate.evidence = Evidence::kCloseWrite; }
+  Look look() {
+    const Inspector inspector(options, filters);
+    Context context{now, file, file};
+    return inspector.look(candidate, context, path, stat);
+  }
+};
+
+}  // namespace
+
+TEST_CASE("inspector: a granted lease on a file with content is proof") {
+  Bench bench;
+  CHECK(bench.look() == Look::kComplete);
+  CHECK(bench.path == "a");
+  CHECK(bench.stat.size == 10);
+}
+
+TEST_CASE(
+    "inspector: a writer is waited for with growing pauses, after an hour every ten seconds") {
+  Bench bench;
+  bench.file.found = Files::Writer::kOpen;
+  bench.candidate.waiting_since = bench.now.mono;
+  for (const Nanos pause : {1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1000, 1000}) {
+    CHECK(bench.look() == Look::kWait);
+    CHECK(bench.candidate.due - bench.now.mono == pause * kMillisecond);
+  }
+  bench.now.mono += 3601 * kSecond;
+  CHECK(bench.look() == Look::kWait);
+  CHECK(bench.candidate.due - bench.now.mono == 10 * kSecond);
+}
+
+TEST_CASE("inspector: what is gone, no regular file or not admitted is dropped") {
+  Bench bench;
+  SUBCASE("gone") { bench.file.found = Files::Writer::kGone; }
+  SUBCASE("a fifo") { bench.file.found = Files::Writer::kNotRegular; }
+  SUBCASE("excluded") { bench.candidate.name = "a.bak"; }
+  CHECK(bench.look() == Look::kDrop);
+}
+
+TEST_CASE("inspector: without leases two quiet seconds decide") {
+  Bench bench;
+  bench.file.found = Files::Writer::kUnknown;
+  bench.file.now.mtime = bench.file.now.ctime = bench.now.wall;
+  CHECK(bench.look() == Look::kWait);
+  bench.now.mono += 1999 * kMillisecond;
+  CHECK(bench.look() == Look::kWait);
+  bench.file.now.size = 11;
+  bench.now.mono += kMillisecond;
+  CHECK(bench.look() == Look::kWait);
+  bench.now.mono += 2 * kSecond;
+  CHECK(bench.look() == Look::kComplete);
+  CHECK(bench.candidate.evidence == Evidence::kSettled);
+}
+
+TEST_CASE("inspector: an empty file whose name nothing confirmed is looked at twice") {
+  Bench bench;
+  bench.file.now.size = 0;
+  bench.file.now.ctime = bench.now.wall;
+  CHECK(bench.look() == Look::kWait);
+  bench.now.mono += 2 * kSecond;
+  CHECK(bench.look() == Look::kComplete);
+}
+
+TEST_CASE("inspector: a link is one only once the records queued by then are handled") {
+  Bench bench;
+  bench.candidate.evidence = Evidence::kLink;
+  bench.file.caught_up = false;
+  CHECK(bench.look() == Look::kWait);
+  CHECK(bench.candidate.granted == 7);
+  bench.file.caught_up = true;
+  CHECK(bench.look() == Look::kComplete);
+}
+
+TEST_CASE("inspector: a wait that is longer than time itself has an end") {
+  Bench bench;
+  bench.options.settle = INT64_MAX;
+  CHECK(bench.look() == Look::kWait);
+  CHECK(bench.candidate.due == InProgress::kNever);
+}
+
+}  // namespace inotifier
