@@ -59,7 +59,6 @@ Look look_by_stat(Candidate& candidate, Context& context, Stat& stat) {
 }  // namespace
 
 bool is_regular(const Stat& stat) { return S_ISREG(stat.mode); }
-bool is_absence(int error) { return error == ENOENT || error == ENOTDIR || error == ELOOP; }
 
 bool Inspector::is_old(const Candidate& candidate, const Stat& stat, const Now& now,
                        Nanos age) const {
