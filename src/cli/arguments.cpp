@@ -4,6 +4,8 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <cerrno>
+#include <csignal>
 #include <cstdio>
 #include <exception>
 
@@ -154,8 +156,13 @@ void Options::command(Texts& out) {
 void Options::footer(const std::string& text) { app_.footer(text); }
 
 int run_command_line(int argc, char** argv) {
+  // write(2) says EFBIG instead.
+  ::signal(SIGXFSZ, SIG_IGN);  // NOLINT(cert-err33-c)
   try {
-    return parse_and_run(argc, argv);
+    const int code = parse_and_run(argc, argv);
+    // A reader of the pipe that has gone wants no more.
+    if ((std::fflush(stdout) == 0 && std::ferror(stdout) == 0) || errno == EPIPE) return code;
+    throw SetupError(describe("write", "standard output", errno) + ": make room for it");
   } catch (const ConfigError& error) {
     fmt::print(stderr, "{}\n", error.what());
     return 2;

@@ -27,27 +27,43 @@ namespace {
 /// Between TERM and KILL.
 constexpr Nanos kGrace = 5'000'000'000;
 
-std::string replaced(std::string text, std::string_view what, const std::string& by) {
-  for (std::size_t at = text.find(what); at != std::string::npos; at = text.find(what, at)) {
-    text.replace(at, what.size(), by);
-    at += by.size();
+/// Goes over the template alone: what a file name holds is never substituted.
+std::string substituted(std::string_view pattern, const Event& event) {
+  std::string out;
+  while (!pattern.empty()) {
+    const auto take = [&](std::string_view field) {
+      const bool is_it = pattern.starts_with(field);
+      if (is_it) pattern.remove_prefix(field.size());
+      return is_it;
+    };
+    if (take("{path}")) {
+      out += event.path();
+    } else if (take("{relative_path}")) {
+      out += event.relative_path();
+    } else if (take("{type}")) {
+      out += event.type;
+    } else {
+      out += pattern[0];
+      pattern.remove_prefix(1);
+    }
   }
-  return text;
+  return out;
 }
 
-/// The whole JSON in a file of its own: a pipe would fill up, or break if nobody reads it.
-UniqueFd as_file(const std::string& text) {
+/// The whole JSON in a file of its own: a pipe would fill up, or break if nobody reads it. Without
+/// a descriptor errno tells why.
+UniqueFd as_file(std::string_view text) {
   UniqueFd fd(memfd_create("event", MFD_CLOEXEC));
-  if (!fd) return fd;
-  std::size_t written = 0;
-  while (written < text.size()) {
-    const ssize_t some = write(fd.get(), text.data() + written, text.size() - written);
-    if (some <= 0) break;
-    written += static_cast<std::size_t>(some);
+  while (fd && !text.empty()) {
+    const ssize_t some = write(fd.get(), text.data(), text.size());
+    if (some < 0) return UniqueFd();
+    text.remove_prefix(static_cast<std::size_t>(some));
   }
-  lseek(fd.get(), 0, SEEK_SET);
+  if (fd) lseek(fd.get(), 0, SEEK_SET);
   return fd;
 }
+
+bool has_nul(const std::string& text) { return text.find('\0') != std::string::npos; }
 
 std::vector<char*> pointers(std::vector<std::string>& texts) {
   std::vector<char*> result;
@@ -64,10 +80,7 @@ Jobs::Jobs(std::vector<std::string> command, Options options)
 int Jobs::start(std::int64_t number, const Event& event, Nanos now) {
   std::vector<std::string> arguments;
   for (const std::string& argument : command_) {
-    arguments.push_back(
-        replaced(replaced(replaced(argument, "{relative_path}", event.relative_path()), "{type}",
-                          event.type),
-                 "{path}", event.path()));
+    arguments.push_back(substituted(argument, event));
   }
   std::vector<std::string> variables;
   for (char** at = environ; *at != nullptr; ++at) {
@@ -78,12 +91,18 @@ int Jobs::start(std::int64_t number, const Event& event, Nanos now) {
   variables.push_back("INOTIFIER_ID=" + event.id);
   variables.push_back("INOTIFIER_WATCH=" + event.watch());
 
+  // It would end there, and name another file. No file has such a name.
+  if (std::any_of(arguments.begin(), arguments.end(), has_nul) ||
+      std::any_of(variables.begin(), variables.end(), has_nul)) {
+    return EINVAL;
+  }
+
   const UniqueFd input = as_file(to_json(event) + "\n");
   if (!input) return errno;
   posix_spawn_file_actions_t actions;
   posix_spawn_file_actions_init(&actions);
   posix_spawn_file_actions_adddup2(&actions, input.get(), STDIN_FILENO);
-  // We block signals and ignore two; the command must start as from a shell.
+  // Signals are blocked here, and some ignored; the command must start as from a shell.
   posix_spawnattr_t attributes;
   posix_spawnattr_init(&attributes);
   sigset_t none;
@@ -92,6 +111,7 @@ int Jobs::start(std::int64_t number, const Event& event, Nanos now) {
   sigemptyset(&defaults);
   sigaddset(&defaults, SIGPIPE);
   sigaddset(&defaults, SIGIO);
+  sigaddset(&defaults, SIGXFSZ);
   posix_spawnattr_setsigmask(&attributes, &none);
   posix_spawnattr_setsigdefault(&attributes, &defaults);
   posix_spawnattr_setpgroup(&attributes, 0);

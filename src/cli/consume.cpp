@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
@@ -53,13 +54,16 @@ class Printing {
     while (session_.signals.stops() == 0) {
       const Nanos now = mono();
       if (output.timeout > 0 && now - last >= output.timeout) return 3;
-      const auto wait = output.timeout > 0 ? until(last + output.timeout, now) : kLongestWait;
-      const auto event = consumer.next(wait);
+      if (printer_.reader_is_gone()) return 0;
+      const auto wait = until(
+          output.timeout > 0 ? std::min(last + output.timeout, now + kSecond) : now + kSecond, now);
+      auto event = consumer.next(wait);
       if (!event) {
         if (arguments_.until_empty && consumer.caught_up()) return 0;
         if (session_.standby_ends()) return 0;
         continue;
       }
+      session_.roots.apply(*event);
       if (!printer_.add(*event)) return 0;
       if (printer_.shows(*event)) {
         last = now;
@@ -120,7 +124,7 @@ void describe_consume(Options& options, ConsumeArguments& consume) {
                  "after so many the event is kept as failed (10); see inotifier failed", 1,
                  1'000'000);
   options.duration("--retry-delay", consume.retry_delay,
-                   "before the second try (1s); doubles up to 5m");
+                   "before the second try (1s); doubles up to 5m", kMillisecond);
   options.duration("--job-timeout", consume.job_timeout,
                    "a command that runs longer is ended: TERM, KILL 5s later");
   options.one_of("--missing", consume.missing,
@@ -135,7 +139,10 @@ void describe_consume(Options& options, ConsumeArguments& consume) {
   options.footer(
       "After --, COMMAND is run without a shell for each event, as by watch. Exit code 0\n"
       "is done; any other is tried again, while the other events go on:\n"
-      "  inotifier consume thumbnails file.completed -- make-thumbnail {path}");
+      "  inotifier consume thumbnails file.completed -- make-thumbnail {path}\n"
+      "A file counts as gone only if its root is the directory that the daemon watches. Events\n"
+      "below a root that is not mounted here are held until it is. INOTIFIER_ROOTS names roots\n"
+      "that lie elsewhere than for the daemon: incoming=/mnt/dicom:other=/mnt/o");
 }
 
 }  // namespace

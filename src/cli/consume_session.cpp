@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
+#include <cstdlib>
 #include <utility>
 
 #include "base/error.hpp"
@@ -27,7 +28,7 @@ milliseconds until(Nanos time, Nanos now) {
 Signals::Signals() {
   sigset_t set;
   sigemptyset(&set);
-  for (const int number : {SIGTERM, SIGINT, SIGCHLD}) sigaddset(&set, number);
+  for (const int number : {SIGTERM, SIGINT, SIGHUP, SIGCHLD}) sigaddset(&set, number);
   ::pthread_sigmask(SIG_BLOCK, &set, nullptr);
   ::signal(SIGPIPE, SIG_IGN);  // NOLINT(cert-err33-c)
   fd_ = UniqueFd(::signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC));
@@ -43,7 +44,8 @@ int Signals::stops() {
   return count;
 }
 
-Session::Session(const ConsumeArguments& arguments) : arguments_(arguments) {
+Session::Session(const ConsumeArguments& arguments)
+    : roots(std::getenv("INOTIFIER_ROOTS")), arguments_(arguments) {
   Consumer::Options options;
   static_cast<Connection&>(options) = arguments.connection;
   options.name = arguments.name;

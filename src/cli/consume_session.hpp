@@ -11,6 +11,7 @@
 #include "base/clock.hpp"
 #include "base/unique_fd.hpp"
 #include "cli/arguments.hpp"
+#include "cli/roots.hpp"
 #include "inotifier/client.hpp"
 
 namespace inotifier {
@@ -40,7 +41,7 @@ Nanos mono();
 /// From `now` on; at most kLongestWait.
 std::chrono::milliseconds until(Nanos time, Nanos now);
 
-/// TERM, INT and CHLD as something to poll. The threads of the client inherit the mask.
+/// TERM, INT, HUP and CHLD as something to poll. The threads of the client inherit the mask.
 class Signals {
  public:
   Signals();
@@ -60,7 +61,8 @@ class Session {
   /// Another client has the consumer, and we are not to wait for it.
   bool standby_ends() const;
 
-  Signals signals;  // first: the threads of the consumer must not take them
+  const Roots roots;
+  Signals signals;  // before the consumer: the threads of the consumer must not take them
   std::optional<Consumer> consumer;
   std::function<void()> on_reset;
 

@@ -26,12 +26,14 @@ using std::chrono::milliseconds;
 /// Running commands at the end, if there is no --job-timeout.
 constexpr Nanos kDrain = 30 * kSecond;
 constexpr milliseconds kFlush{5000};
+/// Between two looks whether a root is there.
+constexpr Nanos kLongestHold = 30 * kSecond;
 
 /// True if what the event tells of is there no more, so that its file is gone or a later event
 /// follows. A later mtime alone proves nothing: `cp -p` and others set the times after the file is
 /// complete, which no event tells; nor does another inode, which a mount elsewhere may show.
 bool is_outdated(const Event& event) {
-  if (event.type != "file.completed") return false;
+  if (event.type != "file.completed" || event.path().find('\0') != std::string::npos) return false;
   struct stat there {};
   if (::lstat(event.path().c_str(), &there) != 0) return errno == ENOENT || errno == ENOTDIR;
   if (event.size() >= 0 && event.size() != there.st_size) return true;
@@ -51,9 +53,13 @@ Working::Working(const ConsumeArguments& arguments)
     : arguments_(arguments),
       jobs_(arguments.command, {arguments.job_timeout, true}),
       session_(arguments),
-      waiting_(arguments.retry_delay) {
+      waiting_(arguments.retry_delay),
+      watched_roots_(arguments.connection) {
   // Those that run go on, what they come to counts no more; those that wait come again.
-  session_.on_reset = [this] { waiting_.clear(); };
+  session_.on_reset = [this] {
+    waiting_.clear();
+    held_.clear();
+  };
 }
 
 int Working::run() {
@@ -95,7 +101,7 @@ int Working::work() {
     }
     start_waiting(now);
     const bool idle = jobs_.running() == 0 && waiting_.empty();
-    if (enough() && idle) return failed_ > 0 ? 1 : 0;
+    if (enough() && idle && held_.empty()) return failed_ > 0 ? 1 : 0;
     if (arguments_.output.timeout > 0 && idle && now - last_event_ >= arguments_.output.timeout) {
       return 3;
     }
@@ -106,11 +112,14 @@ int Working::work() {
     if (auto event = consumer.next(pause(now))) {
       last_event_ = now;
       ++taken_;
+      session_.roots.apply(*event);
       begin({std::move(*event), 0}, now);
     } else if (arguments_.until_empty && consumer.caught_up()) {
       return failed_ > 0 ? 1 : 0;
     } else if (session_.standby_ends() && idle) {
       return 0;
+    } else if (arguments_.until_empty && idle && !held_.empty() && consumer.in_hand() == 0) {
+      return 1;  // nothing but what is held: it comes again
     }
   }
 }
@@ -132,6 +141,7 @@ void Working::handle_signals() {
 void Working::stop() {
   stopping_ = true;
   waiting_.clear();  // they come again
+  held_.clear();
   stop_until_ = mono() + (arguments_.job_timeout > 0 ? arguments_.job_timeout : kDrain);
 }
 
@@ -154,7 +164,9 @@ milliseconds Working::pause(Nanos now) const {
   if (stopping_) {
     next = std::min(next, std::max(stop_until_, now + kSecond));
   } else {
-    if (!waiting_.empty() && has_room()) next = std::min(next, waiting_.next());
+    for (const auto* schedule : {&waiting_, &held_}) {
+      if (!schedule->empty() && has_room()) next = std::min(next, schedule->next());
+    }
     if (arguments_.output.timeout > 0) {
       next = std::min(next, std::max(last_event_ + arguments_.output.timeout, now + kMillisecond));
     }
@@ -165,6 +177,7 @@ milliseconds Working::pause(Nanos now) const {
 void Working::start_waiting(Nanos now) {
   while (has_room()) {
     auto work = waiting_.take(now);
+    if (!work) work = held_.take(now);
     if (!work) return;
     begin(std::move(*work), now);
   }
@@ -172,6 +185,11 @@ void Working::start_waiting(Nanos now) {
 
 void Working::begin(Work work, Nanos now) {
   if (arguments_.missing == "skip" && is_outdated(work.event)) {
+    const auto doubt = watched_roots_.doubt(work.event, now);
+    if (!doubt.empty()) {
+      hold(std::move(work), doubt, now);
+      return;
+    }
     ++skipped_;
     session_.consumer->done(work.event);
     return;
@@ -180,10 +198,11 @@ void Working::begin(Work work, Nanos now) {
   const int error = jobs_.start(number, work.event, now);
   if (error == 0) {
     running_.emplace(number, std::move(work));
-  } else if (error == EAGAIN || error == ENOMEM || error == EMFILE || error == ENFILE) {
+  } else if (error == EAGAIN || error == ENOMEM || error == EMFILE || error == ENFILE ||
+             error == ENOSPC || error == EFBIG) {
     // Not the event's fault; it does not count as a try.
     fmt::print(stderr, "inotifier: {}; trying again\n", describe("exec", jobs_.name(), error));
-    waiting_.add(now + arguments_.retry_delay, std::move(work));
+    waiting_.add(now + std::max(arguments_.retry_delay, kSecond), std::move(work));
   } else {
     ++work.tries;
     failed_once(std::move(work), describe("exec", jobs_.name(), error), now);
@@ -203,6 +222,17 @@ void Working::finish(const Jobs::Ended& ended, Nanos now) {
     ++work.tries;
     failed_once(std::move(work), reason, now);
   }  // else it comes again
+}
+
+void Working::hold(Work work, const std::string& doubt, Nanos now) {
+  if (doubt != last_doubt_) {
+    fmt::print(stderr, "inotifier: {}: events of {} are held until it is there\n", doubt,
+               visible(work.event.watch()));
+    last_doubt_ = doubt;
+  }
+  ++work.holds;
+  const Nanos delay = std::min(held_.delay_after(work.holds), kLongestHold);
+  held_.add(now + delay, std::move(work));
 }
 
 void Working::failed_once(Work work, const std::string& reason, Nanos now) {

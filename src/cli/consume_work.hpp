@@ -26,6 +26,7 @@ class Working {
   struct Work {
     Event event;
     std::int64_t tries = 0;
+    std::int64_t holds = 0;  ///< how often its root was not there
   };
 
   int work();
@@ -39,6 +40,8 @@ class Working {
   void start_waiting(Nanos now);
   void begin(Work work, Nanos now);
   void finish(const Jobs::Ended& ended, Nanos now);
+  /// Not acked, and looked at again, until the root of its watch is there.
+  void hold(Work work, const std::string& doubt, Nanos now);
   void failed_once(Work work, const std::string& reason, Nanos now);
 
   const ConsumeArguments& arguments_;
@@ -46,6 +49,9 @@ class Working {
   Session session_;
   std::map<std::int64_t, Work> running_;  // by the job's number
   RetrySchedule<Work> waiting_;           // for another try
+  RetrySchedule<Work> held_{kSecond};     // for their root
+  WatchedRoots watched_roots_;
+  std::string last_doubt_;
   std::int64_t last_number_ = 0;
   std::int64_t taken_ = 0;
   std::int64_t done_ = 0;

@@ -1,6 +1,7 @@
 #include "cli/output.hpp"
 
 #include <fmt/format.h>
+#include <poll.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -198,6 +199,14 @@ struct Printer::Impl {
   bool colour = false;
   std::vector<Part> format;
 
+  /// False if the reader has gone, which is no error of the stream. Throws for others.
+  bool written(bool well) const {
+    if (well) return true;
+    if (errno != EPIPE) throw SetupError(describe("write", "output", errno));
+    std::clearerr(out);
+    return false;
+  }
+
   std::string_view style(std::string_view code) const { return colour ? code : ""; }
 
   std::string terminal_line(const Event& event) const {
@@ -276,6 +285,11 @@ bool Printer::shows(const Event& event) const {
   return impl_->mode != Impl::Mode::kNul || !event.path().empty();
 }
 
+bool Printer::reader_is_gone() const {
+  pollfd item{::fileno(impl_->out), 0, 0};
+  return ::poll(&item, 1, 0) > 0 && (item.revents & (POLLERR | POLLHUP)) != 0;
+}
+
 bool Printer::print(const Event& event) {
   if (!shows(event)) return true;
   return add(event) && flush();
@@ -284,16 +298,10 @@ bool Printer::print(const Event& event) {
 bool Printer::add(const Event& event) {
   if (!shows(event)) return true;
   const std::string text = impl_->text(event);
-  if (std::fwrite(text.data(), 1, text.size(), impl_->out) == text.size()) return true;
-  if (errno == EPIPE) return false;
-  throw SetupError(describe("write", "output", errno));
+  return impl_->written(std::fwrite(text.data(), 1, text.size(), impl_->out) == text.size());
 }
 
-bool Printer::flush() {
-  if (std::fflush(impl_->out) == 0) return true;
-  if (errno == EPIPE) return false;
-  throw SetupError(describe("write", "output", errno));
-}
+bool Printer::flush() { return impl_->written(std::fflush(impl_->out) == 0); }
 
 std::string Table::text() const {
   // Characters, not bytes: what is shown is UTF-8.

@@ -34,6 +34,9 @@ class Printer {
   bool add(const Event& event);
   bool flush();
 
+  /// Nobody reads the pipe any more, or the terminal was closed.
+  bool reader_is_gone() const;
+
   /// False if print() would print nothing: -0, and the event has no path.
   bool shows(const Event& event) const;
 

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <csignal>
 #include <cstdio>
+#include <cstdlib>
 #include <optional>
 
 #include "base/clock.hpp"
@@ -12,6 +13,7 @@
 #include "cli/arguments.hpp"
 #include "cli/moment.hpp"
 #include "cli/output.hpp"
+#include "cli/roots.hpp"
 #include "inotifier/client.hpp"
 
 namespace inotifier {
@@ -31,14 +33,17 @@ volatile std::sig_atomic_t stopped = 0;
 
 void on_signal(int /*number*/) { stopped = 1; }
 
-/// TERM and INT interrupt next() instead of ending the process; a reader that goes away shows as
-/// EPIPE.
+/// TERM, INT and HUP interrupt next() instead of ending the process; a reader that goes away shows
+/// as EPIPE.
 void catch_signals() {
   struct sigaction action {};
   action.sa_handler = on_signal;  // without SA_RESTART
   ::sigaction(SIGTERM, &action, nullptr);
   ::sigaction(SIGINT, &action, nullptr);
-  ::signal(SIGPIPE, SIG_IGN);  // NOLINT(cert-err33-c)
+  struct sigaction hangup {};
+  ::sigaction(SIGHUP, nullptr, &hangup);
+  if (hangup.sa_handler != SIG_IGN) ::sigaction(SIGHUP, &action, nullptr);  // not under nohup(1)
+  ::signal(SIGPIPE, SIG_IGN);                                               // NOLINT(cert-err33-c)
 }
 
 void print_gap(const Gap& gap) {
@@ -161,7 +166,8 @@ class Listening {
   }
 
   /// False if it is over.
-  bool take(const Event& event) {
+  bool take(Event event) {
+    roots_.apply(event);
     if (printer_.shows(event)) {
       if (!printer_.print(event)) {
         result_ = 0;
@@ -175,7 +181,7 @@ class Listening {
   }
 
   void check_time() {
-    if (stopped != 0) {
+    if (stopped != 0 || printer_.reader_is_gone()) {
       result_ = 0;
     } else if (output_.timeout > 0 && Clock::now() - last_ >= patience_) {
       result_ = 3;
@@ -185,6 +191,7 @@ class Listening {
   const SubArguments& arguments_;
   const OutputOptions& output_;
   Printer printer_;
+  Roots roots_{std::getenv("INOTIFIER_ROOTS")};
   std::optional<Subscriber> subscriber_;
   std::vector<Event> held_;  // live, received while still reading back; one at most
   std::string told_;         // position up to which everything was read back; "" = nothing

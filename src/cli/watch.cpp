@@ -36,6 +36,9 @@ struct WatchArguments {
   OutputOptions output;
 };
 
+/// Between two looks whether anybody still reads.
+constexpr Nanos kReaderCheck = kSecond;
+
 class PrintingOwner final : public Runner::Owner {
  public:
   explicit PrintingOwner(const WatchArguments& arguments)
@@ -60,7 +63,8 @@ class PrintingOwner final : public Runner::Owner {
   std::optional<Nanos> after_turn(const Now& now) override {
     const bool enough = output_.count > 0 && taken_ >= output_.count;
     if (enough && (!commands_ || commands_->idle())) runner->stop();
-    if (output_.timeout == 0 || enough) return std::nullopt;
+    if (!commands_ && printer_.reader_is_gone()) runner->stop();
+    if (output_.timeout == 0 || enough) return now.mono + kReaderCheck;
     const bool busy = commands_ && !commands_->idle();
     if (heard_ || busy || silent_since_ == 0) silent_since_ = now.mono;
     heard_ = false;
@@ -68,7 +72,13 @@ class PrintingOwner final : public Runner::Owner {
       timed_out_ = true;
       runner->stop();
     }
-    return silent_since_ + output_.timeout;
+    return std::min(silent_since_ + output_.timeout, now.mono + kReaderCheck);
+  }
+
+  /// The terminal is gone. Under nohup(1) the signal is ignored, and does not come.
+  std::optional<std::vector<WatchConfig>> on_hangup() override {
+    runner->stop();
+    return std::nullopt;
   }
 
   void on_child() override {

@@ -101,8 +101,8 @@ std::string suggest_variable(const std::string& name, const std::vector<std::str
 /// Variables that no key has but that were probably meant for this program.
 void find_mistyped(const Environment& environment, Variables& variables) {
   // The last ones are what a command finds, and what the clients read.
-  std::vector<std::string> others{"INOTIFIER_PATH", "INOTIFIER_TYPE", "INOTIFIER_ID",
-                                  "INOTIFIER_KEY", "INOTIFIER_SERVER_KEY"};
+  std::vector<std::string> others{"INOTIFIER_PATH", "INOTIFIER_TYPE",       "INOTIFIER_ID",
+                                  "INOTIFIER_KEY",  "INOTIFIER_SERVER_KEY", "INOTIFIER_ROOTS"};
   std::vector<std::string> known{"INOTIFIER_CONFIG", std::string(kWatches)};
   for (const auto& key : kKeys) {
     if (key.name != "watch.path") known.push_back(variable_name(key.name));  // INOTIFIER_WATCH

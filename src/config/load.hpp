@@ -52,7 +52,7 @@ std::string to_toml(const Config& config);
 Value to_value(const Config& config);
 
 /// "250ms", "2s", "1.5h", "1h30m", "7d" -> nanoseconds; "0" needs no unit. Nothing if it is no
-/// duration, is negative, or is longer than 292 years.
+/// duration, is negative, or is longer than 100 years.
 std::optional<std::int64_t> parse_duration(std::string_view text);
 /// What parse_duration reads back to the same: "1h30m", "0s".
 std::string duration_text(std::int64_t nanos);

@@ -6,7 +6,6 @@
 #include <charconv>
 #include <chrono>
 #include <cmath>
-#include <limits>
 #include <utility>
 
 #include "config/load.hpp"
@@ -40,7 +39,8 @@ constexpr std::array<Unit, 10> kSizeUnits{{{"", 1},
                                            {"gib", std::int64_t{1} << 30},
                                            {"tib", std::int64_t{1} << 40}}};
 
-constexpr std::int64_t kLongest = std::numeric_limits<std::int64_t>::max();
+// So that neither a time of this century and a duration, nor two of these overflow.
+constexpr std::int64_t kLongest = 36'525 * kNanos<std::chrono::days>;
 constexpr std::int64_t kLargest = std::int64_t{1} << 53;
 
 bool is_digit(char c) { return c >= '0' && c <= '9'; }

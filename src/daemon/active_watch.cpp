@@ -76,6 +76,8 @@ WatchStatus ActiveWatch::status() const {
   status.processor = config_.processor;
   status.ready = source_->is_ready();
   status.lost = source_->is_lost();
+  const WatchTable& table = source_->directories();
+  if (table.is_alive(kRootDir)) status.root_inode = table.at(kRootDir).inode;
   status.degraded = source_->output().degraded().reasons();
   status.directories = source_->directories().count();
   status.files = files_.size();

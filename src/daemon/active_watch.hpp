@@ -35,6 +35,7 @@ struct WatchStatus {
   std::string processor;
   bool ready = false;
   bool lost = false;
+  std::uint64_t root_inode = 0;       ///< 0 = not seen yet
   std::vector<std::string> degraded;  ///< reasons, each once
   std::size_t directories = 0;
   std::size_t files = 0;        ///< known ones

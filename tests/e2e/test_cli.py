@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 
@@ -190,6 +191,31 @@ def test_watch_ends_when_its_reader_does(workdir, inotifier):
 
     wait_for(ended, what="the end of watch", interval=0.05)
     assert process.returncode in (0, -13, 141)
+
+
+def test_a_hangup_ends_watch(workdir, inotifier):
+    process = inotifier("watch", workdir / "in")
+    wait_for(lambda: os.path.exists(f"/proc/{process.pid}/fdinfo") and blocks_hangup(process.pid))
+    process.send_signal(signal.SIGHUP)
+    assert process.wait(timeout=10 * PATIENCE) == 0
+
+
+def blocks_hangup(pid):
+    with open(f"/proc/{pid}/status", encoding="ascii") as status:
+        mask = next(line.split()[1] for line in status if line.startswith("SigBlk:"))
+    return bool(int(mask, 16) & 1 << (signal.SIGHUP - 1))
+
+
+def test_watch_ends_when_nobody_reads_though_nothing_comes(workdir, inotifier):
+    process = inotifier("watch", workdir / "in")
+    process.stdout.close()
+    assert process.wait(timeout=10 * PATIENCE) == 0
+
+
+def test_a_full_disk_is_an_error_of_what_prints():
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run([BINARY, "check"], stdout=full, stderr=subprocess.PIPE, check=False)
+    assert done.returncode == 1 and b"ENOSPC" in done.stderr
 
 
 def test_watch_leaves_nothing_behind(workdir, inotifier):

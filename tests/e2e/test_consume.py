@@ -455,6 +455,62 @@ def test_files_that_are_gone_or_changed_are_skipped(durable, inotifier, workdir)
             assert seen == {"gone": 1, "same": 1, "touched": 1, "longer": 2, "replaced": 2}
 
 
+def test_what_is_not_mounted_is_held_not_skipped(durable, inotifier, workdir):
+    make(durable, "a", "b")
+    elsewhere = workdir / "elsewhere"
+    elsewhere.mkdir()
+    log = workdir / "log"
+
+    def consume(root):
+        words = ("consume", "c", "file.completed", "--until-empty")
+        env = {**durable.env, "INOTIFIER_ROOTS": f"in={root}"}
+        command = ("--", "sh", "-c", LOG, "{path}", log)
+        return finish(inotifier(*words, *command, env=env))
+
+    for root, reason in ((workdir / "missing", "No such file"), (elsewhere, "not the directory")):
+        _, err, code = consume(root)
+        assert code == 1
+        assert reason in err and "0 done, 0 failed, 0 skipped" in err, err
+    (durable.workdir / "in" / "b").unlink()
+    link = workdir / "link"
+    link.symlink_to(durable.workdir / "in")
+    _, err, code = consume(link)
+    assert code == 0 and "1 done, 0 failed, 1 skipped" in err, err
+    assert logged(log) == ["a"]
+
+
+def test_the_roots_of_the_environment_hold_for_printing(durable, inotifier):
+    make(durable, "a")
+    env = {**durable.env, "INOTIFIER_ROOTS": "in=/mnt/x"}
+    words = ("consume", "c", "file.completed", "--until-empty")
+    out, err, code = finish(inotifier(*words, "--format", "{path} {root}", env=env))
+    assert (out, code) == (b"/mnt/x/a /mnt/x\n", 0), err
+    out, err, code = finish(inotifier(*words, env={**env, "INOTIFIER_ROOTS": "/mnt/x"}))
+    assert code == 2 and "WATCH=/path" in err
+
+
+def test_what_could_not_be_printed_is_not_acked(durable, inotifier):
+    make(durable, "a", "b")
+    words = ("consume", "c", "file.completed", "--until-empty")
+    with open("/dev/full", "wb") as full:
+        _, err, code = finish(inotifier(*words, stdout=full))
+    assert code == 1 and "ENOSPC" in err
+    out, err, code = finish(inotifier(*words))
+    assert (paths_of(out), code) == (["a", "b"], 0), err
+
+
+def test_a_hangup_lets_running_commands_end(durable, inotifier, workdir):
+    make(durable, "a")
+    log = workdir / "log"
+    script = 'echo begun >> "$1"; sleep 1; echo ended >> "$1"'
+    process = inotifier("consume", "c", "file.completed", "--", "sh", "-c", script, "{path}", log)
+    wait_for(lambda: lines_of(log) == ["begun"])
+    process.send_signal(signal.SIGHUP)
+    _, err, code = finish(process)
+    assert code == 0 and "1 done" in err, err
+    assert lines_of(log) == ["begun", "ended"]
+
+
 def test_a_command_over_its_time_is_ended_with_all_it_started(durable, inotifier, workdir):
     read, write = os.pipe()
     script = f"(echo started >/dev/fd/{write}; exec sleep 1000) & wait"

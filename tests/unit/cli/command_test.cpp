@@ -70,6 +70,25 @@ Jobs::Ended end_of(Jobs& jobs, Nanos now = 0) {
 
 }  // namespace
 
+TEST_CASE("what a file name holds is not substituted") {
+  Lifeline pipe;
+  Event event = event_of("/in/{type}{path}");
+  event.subject = "{path}%0A-{type}";
+  Jobs jobs(
+      {"sh", "-c", "printf %s \"$1|$2|$3\" | tr '\\n' N >&" + pipe.fd() + "; echo >&" + pipe.fd(),
+       "sh", "{relative_path}", "<{path}>", "{{type}}{no}"},
+      {0, true});
+  REQUIRE(jobs.start(1, event, 0) == 0);
+  CHECK(pipe.line() == "{path}N-{type}|</in/{type}{path}>|{file.completed}{no}");
+  end_of(jobs);
+}
+
+TEST_CASE("a path that ends within is no argument") {
+  Jobs jobs = shell("exit 0");
+  CHECK(jobs.start(1, event_of(std::string("/in/a\0b", 7)), 0) == EINVAL);
+  CHECK(jobs.running() == 0);
+}
+
 TEST_CASE("how a command ended is told with its number") {
   Jobs jobs = shell("exit $1");
   REQUIRE(jobs.start(7, event_of("0"), 0) == 0);
