@@ -44,7 +44,5 @@ class Inspector {
 };
 
 bool is_regular(const Stat& stat);
-/// Whether this errno of a look says that there is no such file.
-bool is_absence(int error);
 
 }  // namespace inotifier
