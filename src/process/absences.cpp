@@ -3,6 +3,7 @@
 #include <cerrno>
 #include <iterator>
 
+#include "base/error.hpp"
 #include "process/inspector.hpp"
 
 namespace inotifier {

@@ -5,345 +5,344 @@
 #include <algorithm>
 #include <utility>
 
-include "base/error.hpp"
+#include "base/error.hpp"
 #include "base/hash.hpp"
 #include "base/path.hpp"
 
-    namespace inotifier {
-  namespace {
+namespace inotifier {
+namespace {
 
-  using Naming = Candidate::Naming;
-  using News = Candidate::News;
-  using Stage = Candidate::Stage;
+using Naming = Candidate::Naming;
+using News = Candidate::News;
+using Stage = Candidate::Stage;
 
-  constexpr Nanos kFirstLook = kMillisecond;
-  constexpr int kLooksPerTurn = 1000;
+constexpr Nanos kFirstLook = kMillisecond;
+constexpr int kLooksPerTurn = 1000;
 
-  bool is_scan(Origin origin) {
-    return origin == Origin::kStartup || origin == Origin::kOverflow || origin == Origin::kRescan;
+bool is_scan(Origin origin) {
+  return origin == Origin::kStartup || origin == Origin::kOverflow || origin == Origin::kRescan;
+}
+
+}  // namespace
+
+std::uint32_t Completion::mask() const {
+  return IN_CREATE | IN_CLOSE_WRITE | IN_MOVED_FROM | IN_MOVED_TO | IN_DELETE | IN_ATTRIB;
+}
+
+void Completion::on(const RawEvent& event, const Now& now, Files& files, Out& out) {
+  Context context{now, files, out, event.origin};
+  switch (event.kind) {
+    case RawEvent::Kind::kInotify:
+      return on_record(event, context);
+    case RawEvent::Kind::kFound:
+      return on_found(event, context);
+    case RawEvent::Kind::kMoved:
+    case RawEvent::Kind::kArrived:
+      return on_moved(event, context);
+    case RawEvent::Kind::kLeft:
+      return on_gone(event.dir, event.name, context);
+    case RawEvent::Kind::kListed:
+      return on_listed(event, context);
+    case RawEvent::Kind::kDirGone:
+      return on_directory_gone(event, context);
+    case RawEvent::Kind::kScanned:
+      absences_due_ = now.mono;
+      return absences_.end_scan(event.origin, event.rebuilt);
   }
+}
 
-  }  // namespace
-
-  std::uint32_t Completion::mask() const {
-    return IN_CREATE | IN_CLOSE_WRITE | IN_MOVED_FROM | IN_MOVED_TO | IN_DELETE | IN_ATTRIB;
+void Completion::on_time(const Now& now, Files& files, Out& out) {
+  Context of_absences{now, files, out, absences_.origin()};
+  absences_.take_some(kLooksPerTurn,
+                      [&](DirId dir, std::string_view name) { on_gone(dir, name, of_absences); });
+  Context context{now, files, out};
+  for (int i = 0; i < kLooksPerTurn; ++i) {
+    auto due = in_progress_.take_due(now.mono);
+    if (!due) return;
+    consider(std::move(*due), context);
   }
+}
 
-  void Completion::on(const RawEvent& event, const Now& now, Files& files, Out& out) {
-    Context context{now, files, out, event.origin};
-    switch (event.kind) {
-      case RawEvent::Kind::kInotify:
-        return on_record(event, context);
-      case RawEvent::Kind::kFound:
-        return on_found(event, context);
-      case RawEvent::Kind::kMoved:
-      case RawEvent::Kind::kArrived:
-        return on_moved(event, context);
-      case RawEvent::Kind::kLeft:
-        return on_gone(event.dir, event.name, context);
-      case RawEvent::Kind::kListed:
-        return on_listed(event, context);
-      case RawEvent::Kind::kDirGone:
-        return on_directory_gone(event, context);
-      case RawEvent::Kind::kScanned:
-        absences_due_ = now.mono;
-        return absences_.end_scan(event.origin, event.rebuilt);
-    }
+/// Looks at a candidate, decides if that can be decided, and keeps it otherwise.
+void Completion::consider(Candidate candidate, Context& context) {
+  Stat stat;
+  if (candidate.is_temporary()) {
+    const Look found = inspector_.look_at_temporary(candidate, context, stat);
+    if (found == Look::kDrop) return;
+    if (found == Look::kComplete) announcer_.stalled(candidate, stat, context);
+    return in_progress_.put(std::move(candidate));
   }
+  Look result = inspector_.look(candidate, context, path_, stat);
+  if (result == Look::kComplete) result = announcer_.decide(candidate, stat, path_, context);
+  if (result == Look::kWait) in_progress_.put(std::move(candidate));
+}
 
-  void Completion::on_time(const Now& now, Files& files, Out& out) {
-    Context of_absences{now, files, out, absences_.origin()};
-    absences_.take_some(kLooksPerTurn,
-                        [&](DirId dir, std::string_view name) { on_gone(dir, name, of_absences); });
-    Context context{now, files, out};
-    for (int i = 0; i < kLooksPerTurn; ++i) {
-      auto due = in_progress_.take_due(now.mono);
-      if (!due) return;
-      consider(std::move(*due), context);
-    }
+Candidate Completion::take(DirId dir, std::string_view name, bool& existed, const Now& now) {
+  Candidate candidate = in_progress_.take(dir, name, existed);
+  if (!existed) {
+    candidate.first_seen = now.wall;
+    candidate.waiting_since = now.mono;
   }
+  return candidate;
+}
 
-  /// Looks at a candidate, decides if that can be decided, and keeps it otherwise.
-  void Completion::consider(Candidate candidate, Context & context) {
-    Stat stat;
-    if (candidate.is_temporary()) {
-      const Look found = inspector_.look_at_temporary(candidate, context, stat);
-      if (found == Look::kDrop) return;
-      if (found == Look::kComplete) announcer_.stalled(candidate, stat, context);
-      return in_progress_.put(std::move(candidate));
-    }
-    Look result = inspector_.look(candidate, context, path_, stat);
-    if (result == Look::kComplete) result = announcer_.decide(candidate, stat, path_, context);
-    if (result == Look::kWait) in_progress_.put(std::move(candidate));
-  }
+// --- records
 
-  Candidate Completion::take(DirId dir, std::string_view name, bool& existed, const Now& now) {
-    Candidate candidate = in_progress_.take(dir, name, existed);
-    if (!existed) {
-      candidate.first_seen = now.wall;
-      candidate.waiting_since = now.mono;
-    }
-    return candidate;
-  }
-
-  // --- records
-
-  void Completion::on_record(const RawEvent& event, Context& context) {
-    if ((event.mask & IN_DELETE) != 0) return on_gone(event.dir, event.name, context);
-    if ((event.mask & IN_ATTRIB) != 0) return on_attributes(event, context);
-    if ((event.mask & (IN_CREATE | IN_CLOSE_WRITE)) == 0) return;
-    if (!event.path.empty()) {
-      const auto verdict = filters_.file(event.path);
-      if (verdict == Filters::Verdict::kTemporary) return on_temporary(event, context);
-      if (verdict == Filters::Verdict::kExcluded) return;
-    }
-    bool existed = false;
-    Candidate candidate = take(event.dir, event.name, existed, context.now);
-    if (!existed) candidate.evidence = Evidence::kLink;
-    if ((event.mask & IN_CLOSE_WRITE) == 0) {
-      // The creator is still at work, most likely; a hard link or O_TMPFILE has none.
-      if (!existed) candidate.due = context.now.mono + kFirstLook;
-      return in_progress_.put(std::move(candidate));
-    }
-    if (candidate.evidence == Evidence::kLink || candidate.evidence == Evidence::kScan) {
-      candidate.evidence = Evidence::kCloseWrite;
-    }
-    candidate.naming = std::max(candidate.naming, Naming::kConfirmed);
-    candidate.restart();
-    const Row* row = table_.find(event.dir, event.name);
-    if (row == nullptr || !context.files.queued_before_end_of(row->turn, event.position)) {
-      candidate.news = News::kRewritten;
-    }
-    consider(std::move(candidate), context);
-  }
-
-  /// Many writers set times and modes after the close. That is no new version; but what a scan
-  /// compares with must follow.
-  void Completion::on_attributes(const RawEvent& event, Context& context) {
-    Row* row = table_.find(event.dir, event.name);
-    if (row == nullptr || in_progress_.find(event.dir, event.name) != nullptr) return;
-    Stat stat;
-    if (context.files.stat(event.dir, event.name, stat) != 0) return;
-    if (stat.inode != row->inode || stat.size != row->size) return;
-    // The row's ctime stays that of the announcement: a close to come must show what was written.
-    if (stat.mtime == row->mtime) return;
-    // A writer at work changes the time too; its close will tell.
-    if (options_.writer_check &&
-        context.files.writer(event.dir, event.name, stat) == Files::Writer::kOpen) {
-      return;
-    }
-    if (stat.inode != row->inode || stat.size != row->size) return;
-    row->mtime = stat.mtime;
-    table_.changed(event.dir, event.name);
-  }
-
-  /// A name is no more, something says; only the disk knows.
-  void Completion::on_gone(DirId dir, std::string_view name, Context & context) {
-    if (!is_gone(dir, name, context)) return;
-    bool existed = false;
-    in_progress_.take(dir, name, existed);
-    announcer_.removed(dir, name, {}, context);
-  }
-
-  // --- renames
-
-  void Completion::on_moved(const RawEvent& event, Context& context) {
-    bool existed = false;
-    Candidate candidate;
-    if (event.kind == RawEvent::Kind::kMoved) candidate = leave_place(event, existed, context);
-    bool replaced = false;
-    in_progress_.take(event.dir, event.name, replaced);  // what was waited for here is overwritten
-    candidate.dir = event.dir;
-    candidate.name = event.name;
-    if (!existed) {
-      candidate.first_seen = context.now.wall;
-      candidate.waiting_since = context.now.mono;
-    }
-    if (candidate.is_temporary()) candidate.stage = Stage::kPending;
-    candidate.origin = event.origin;
-    candidate.evidence = Evidence::kRename;
-    candidate.from = event.from_path;
-    const bool from_temporary =
-        !event.from_path.empty() && filters_.file(event.from_path) == Filters::Verdict::kTemporary;
-    candidate.naming = from_temporary ? Naming::kFromTemporary : Naming::kConfirmed;
-    candidate.restart();
-    if (!event.path.empty()) {
-      const auto verdict = filters_.file(event.path);
-      if (verdict == Filters::Verdict::kTemporary) return on_temporary(event, context);
-      if (verdict == Filters::Verdict::kExcluded) return;
-    }
-    consider(std::move(candidate), context);
-  }
-
-  /// What is waited for, and known, under the name that a rename took away.
-  Candidate Completion::leave_place(const RawEvent& event, bool& existed, Context& context) {
-    Candidate candidate;
-    // The second half of a RENAME_EXCHANGE: what waits under the old name came from the new one a
-    // moment ago, and stays. (If it was moved to and fro instead, its next look finds nothing.)
-    const Candidate* known = in_progress_.find(event.from_dir, event.from_name);
-    const bool exchanged = known != nullptr && known->evidence == Evidence::kRename &&
-                           !known->from.empty() && known->from == event.path;
-    if (!exchanged) candidate = in_progress_.take(event.from_dir, event.from_name, existed);
-    const Row* row = table_.find(event.from_dir, event.from_name);
-    if (row == nullptr) return candidate;
-    // After RENAME_EXCHANGE the old name is still there, as another file.
-    Stat there;
-    const bool announced = row->state == Row::State::kAnnounced &&
-                           context.files.stat(event.dir, event.name, there) == 0 &&
-                           row->same_version(there, context.files.keeps_inodes());
-    if (candidate.news != News::kRewritten) {
-      candidate.news = announced ? News::kMoved : News::kUnknown;
-    }
-    if (!is_gone(event.from_dir, event.from_name, context)) return candidate;
-    // Reported by the announcement under the new name, unless that is none of ours.
-    if (event.path.empty() || filters_.file(event.path) == Filters::Verdict::kAdmitted) {
-      table_.leave(event.from_dir, event.from_name);
-    } else {
-      announcer_.removed(event.from_dir, event.from_name, event.from_path, context);
-    }
-    return candidate;
-  }
-
-  // --- listings
-
-  void Completion::on_found(const RawEvent& event, Context& context) {
-    if (event.path.empty()) return;
+void Completion::on_record(const RawEvent& event, Context& context) {
+  if ((event.mask & IN_DELETE) != 0) return on_gone(event.dir, event.name, context);
+  if ((event.mask & IN_ATTRIB) != 0) return on_attributes(event, context);
+  if ((event.mask & (IN_CREATE | IN_CLOSE_WRITE)) == 0) return;
+  if (!event.path.empty()) {
     const auto verdict = filters_.file(event.path);
     if (verdict == Filters::Verdict::kTemporary) return on_temporary(event, context);
     if (verdict == Filters::Verdict::kExcluded) return;
-    if (table_.find(event.dir, event.name) != nullptr ? is_known(event, context)
-                                                      : was_moved_here(event, context)) {
-      return;
-    }
-    if (event.stat == nullptr && in_progress_.find(event.dir, event.name) != nullptr) return;
-    bool existed = false;
-    Candidate candidate = take(event.dir, event.name, existed, context.now);
-    if (!existed) {
-      candidate.origin = event.origin;
-      candidate.stage = Stage::kFound;
-      candidate.from = event.from_path;
-      candidate.evidence = event.from_path.empty() ? Evidence::kScan : Evidence::kRename;
-    }
-    if (event.stat != nullptr) return on_polled(std::move(candidate), event, context);
-    consider(std::move(candidate), context);
   }
-
-  /// A poller saw it: only what it saw counts, the disk is out of reach.
-  void Completion::on_polled(Candidate candidate, const RawEvent& event, Context& context) {
-    Look result = inspector_.look_at_polled(candidate, *event.stat, context.now);
-    if (result == Look::kDrop) return;
-    if (result == Look::kComplete) {
-      result = announcer_.decide(candidate, *event.stat, event.path, context);
-    }
-    if (result != Look::kWait) return;
-    candidate.due = InProgress::kNever;
-    in_progress_.put(std::move(candidate));
+  bool existed = false;
+  Candidate candidate = take(event.dir, event.name, existed, context.now);
+  if (!existed) candidate.evidence = Evidence::kLink;
+  if ((event.mask & IN_CLOSE_WRITE) == 0) {
+    // The creator is still at work, most likely; a hard link or O_TMPFILE has none.
+    if (!existed) candidate.due = context.now.mono + kFirstLook;
+    return in_progress_.put(std::move(candidate));
   }
-
-  /// A listing shows a file that has a row: whether it is the version of that row, or is gone
-  /// again.
-  bool Completion::is_known(const RawEvent& event, Context& context) {
-    Row* row = table_.find(event.dir, event.name);
-    Stat stat;
-    if (event.stat != nullptr) {
-      stat = *event.stat;
-    } else if (context.files.stat(event.dir, event.name, stat) != 0) {
-      return true;  // kListed or a record tells
-    }
-    row->listing = event.listing;
-    if (row->state == Row::State::kStalled || row->path_hash != hash64(event.path)) return false;
-    if (row->same_version(stat, context.files.keeps_inodes())) return true;
-    if (event.stat != nullptr || !times_were_set(*row, stat) ||
-        in_progress_.find(event.dir, event.name) != nullptr) {
-      return false;
-    }
-    // The record that would have shown it was lost, with the daemon or in an overflow.
-    row->mtime = stat.mtime;
-    table_.changed(event.dir, event.name);
-    return true;
+  if (candidate.evidence == Evidence::kLink || candidate.evidence == Evidence::kScan) {
+    candidate.evidence = Evidence::kCloseWrite;
   }
-
-  /// A scan met a file that has no row. Whether it is one that was moved while nobody looked.
-  bool Completion::was_moved_here(const RawEvent& event, Context& context) {
-    if (!is_scan(event.origin) || event.stat != nullptr || !event.from_path.empty() ||
-        table_.size() == 0 || !context.files.keeps_inodes() ||
-        in_progress_.find(event.dir, event.name) != nullptr) {
-      return false;
-    }
-    Stat stat;
-    if (context.files.stat(event.dir, event.name, stat) != 0) return false;
-    const auto former = absences_.former_place(stat, context);
-    if (!former) return false;
-    RawEvent moved = event;
-    moved.kind = RawEvent::Kind::kMoved;
-    moved.from_dir = former->dir;
-    moved.from_name = former->name;
-    moved.from_path = former->path;
-    on_moved(moved, context);
-    return true;
+  candidate.naming = std::max(candidate.naming, Naming::kConfirmed);
+  candidate.restart();
+  const Row* row = table_.find(event.dir, event.name);
+  if (row == nullptr || !context.files.queued_before_end_of(row->turn, event.position)) {
+    candidate.news = News::kRewritten;
   }
+  consider(std::move(candidate), context);
+}
 
-  /// A listing came to its end. What it did not show may have been missed (readdir under renames),
-  /// or have moved to a directory that is still to be listed.
-  void Completion::on_listed(const RawEvent& event, Context& context) {
-    if (!event.rebuilt) return;
-    for (std::string& name : table_.unlisted(event.dir, event.listing)) {
-      if (is_scan(event.origin)) {
-        absences_.add_unseen(event.dir, std::move(name));
-      } else {
-        on_gone(event.dir, name, context);
-      }
-    }
+/// Many writers set times and modes after the close. That is no new version; but what a scan
+/// compares with must follow.
+void Completion::on_attributes(const RawEvent& event, Context& context) {
+  Row* row = table_.find(event.dir, event.name);
+  if (row == nullptr || in_progress_.find(event.dir, event.name) != nullptr) return;
+  Stat stat;
+  if (context.files.stat(event.dir, event.name, stat) != 0) return;
+  if (stat.inode != row->inode || stat.size != row->size) return;
+  // The row's ctime stays that of the announcement: a close to come must show what was written.
+  if (stat.mtime == row->mtime) return;
+  // A writer at work changes the time too; its close will tell.
+  if (options_.writer_check &&
+      context.files.writer(event.dir, event.name, stat) == Files::Writer::kOpen) {
+    return;
   }
+  if (stat.inode != row->inode || stat.size != row->size) return;
+  row->mtime = stat.mtime;
+  table_.changed(event.dir, event.name);
+}
 
-  void Completion::on_directory_gone(const RawEvent& event, Context& context) {
-    in_progress_.erase_directory(event.dir);
-    for (const std::string& name : table_.unlisted(event.dir, 0)) {
-      // Another file may have that path by now.
-      const std::string path = join(event.path, name);
-      Stat stat;
-      if (event.rebuilt && is_absence(context.files.stat_path(path, stat))) {
-        announcer_.removed(event.dir, name, path, context);
-      } else {
-        table_.leave(event.dir, name);
-      }
-    }
-  }
+/// A name is no more, something says; only the disk knows.
+void Completion::on_gone(DirId dir, std::string_view name, Context& context) {
+  if (!is_gone(dir, name, context)) return;
+  bool existed = false;
+  in_progress_.take(dir, name, existed);
+  announcer_.removed(dir, name, {}, context);
+}
 
-  // --- temporary names
+// --- renames
 
-  void Completion::on_temporary(const RawEvent& event, Context& context) {
-    Candidate* known = in_progress_.find(event.dir, event.name);
-    if (known != nullptr && known->is_temporary()) {
-      if (event.stat == nullptr || options_.stalled_after == 0) return;
-      // Out of reach but for what a poller sees of it.
-      if (inspector_.temporary_polled(*known, *event.stat, context.now) == Look::kComplete) {
-        announcer_.stalled(*known, *event.stat, context);
-      }
-      return;
-    }
-    bool existed = false;
-    Candidate candidate = in_progress_.take(event.dir, event.name, existed);
-    candidate.stage = Stage::kTemporary;
+void Completion::on_moved(const RawEvent& event, Context& context) {
+  bool existed = false;
+  Candidate candidate;
+  if (event.kind == RawEvent::Kind::kMoved) candidate = leave_place(event, existed, context);
+  bool replaced = false;
+  in_progress_.take(event.dir, event.name, replaced);  // what was waited for here is overwritten
+  candidate.dir = event.dir;
+  candidate.name = event.name;
+  if (!existed) {
     candidate.first_seen = context.now.wall;
-    candidate.due = InProgress::kNever;
-    if (options_.stalled_after != 0 && event.stat == nullptr) {
-      candidate.due = saturated_sum(context.now.mono, options_.stalled_after);
-      Stat stat;
-      if (event.kind == RawEvent::Kind::kFound &&
-          context.files.stat(event.dir, event.name, stat) == 0) {
-        const Row* row = table_.find(event.dir, event.name);
-        if (row != nullptr && row->state == Row::State::kStalled && row->inode == stat.inode) {
-          candidate.stage = Stage::kStalled;
-        }
-        // It may have been there long before we came.
-        const Nanos age = std::max<Nanos>(
-            0, saturated_difference(context.now.wall, std::max(stat.mtime, stat.ctime)));
-        candidate.due =
-            saturated_sum(context.now.mono, std::max<Nanos>(0, options_.stalled_after - age));
-      }
-    }
-    in_progress_.put(std::move(candidate));
+    candidate.waiting_since = context.now.mono;
   }
+  if (candidate.is_temporary()) candidate.stage = Stage::kPending;
+  candidate.origin = event.origin;
+  candidate.evidence = Evidence::kRename;
+  candidate.from = event.from_path;
+  const bool from_temporary =
+      !event.from_path.empty() && filters_.file(event.from_path) == Filters::Verdict::kTemporary;
+  candidate.naming = from_temporary ? Naming::kFromTemporary : Naming::kConfirmed;
+  candidate.restart();
+  if (!event.path.empty()) {
+    const auto verdict = filters_.file(event.path);
+    if (verdict == Filters::Verdict::kTemporary) return on_temporary(event, context);
+    if (verdict == Filters::Verdict::kExcluded) return;
+  }
+  consider(std::move(candidate), context);
+}
+
+/// What is waited for, and known, under the name that a rename took away.
+Candidate Completion::leave_place(const RawEvent& event, bool& existed, Context& context) {
+  Candidate candidate;
+  // The second half of a RENAME_EXCHANGE: what waits under the old name came from the new one a
+  // moment ago, and stays. (If it was moved to and fro instead, its next look finds nothing.)
+  const Candidate* known = in_progress_.find(event.from_dir, event.from_name);
+  const bool exchanged = known != nullptr && known->evidence == Evidence::kRename &&
+                         !known->from.empty() && known->from == event.path;
+  if (!exchanged) candidate = in_progress_.take(event.from_dir, event.from_name, existed);
+  const Row* row = table_.find(event.from_dir, event.from_name);
+  if (row == nullptr) return candidate;
+  // After RENAME_EXCHANGE the old name is still there, as another file.
+  Stat there;
+  const bool announced = row->state == Row::State::kAnnounced &&
+                         context.files.stat(event.dir, event.name, there) == 0 &&
+                         row->same_version(there, context.files.keeps_inodes());
+  if (candidate.news != News::kRewritten) {
+    candidate.news = announced ? News::kMoved : News::kUnknown;
+  }
+  if (!is_gone(event.from_dir, event.from_name, context)) return candidate;
+  // Reported by the announcement under the new name, unless that is none of ours.
+  if (event.path.empty() || filters_.file(event.path) == Filters::Verdict::kAdmitted) {
+    table_.leave(event.from_dir, event.from_name);
+  } else {
+    announcer_.removed(event.from_dir, event.from_name, event.from_path, context);
+  }
+  return candidate;
+}
+
+// --- listings
+
+void Completion::on_found(const RawEvent& event, Context& context) {
+  if (event.path.empty()) return;
+  const auto verdict = filters_.file(event.path);
+  if (verdict == Filters::Verdict::kTemporary) return on_temporary(event, context);
+  if (verdict == Filters::Verdict::kExcluded) return;
+  if (table_.find(event.dir, event.name) != nullptr ? is_known(event, context)
+                                                    : was_moved_here(event, context)) {
+    return;
+  }
+  if (event.stat == nullptr && in_progress_.find(event.dir, event.name) != nullptr) return;
+  bool existed = false;
+  Candidate candidate = take(event.dir, event.name, existed, context.now);
+  if (!existed) {
+    candidate.origin = event.origin;
+    candidate.stage = Stage::kFound;
+    candidate.from = event.from_path;
+    candidate.evidence = event.from_path.empty() ? Evidence::kScan : Evidence::kRename;
+  }
+  if (event.stat != nullptr) return on_polled(std::move(candidate), event, context);
+  consider(std::move(candidate), context);
+}
+
+/// A poller saw it: only what it saw counts, the disk is out of reach.
+void Completion::on_polled(Candidate candidate, const RawEvent& event, Context& context) {
+  Look result = inspector_.look_at_polled(candidate, *event.stat, context.now);
+  if (result == Look::kDrop) return;
+  if (result == Look::kComplete) {
+    result = announcer_.decide(candidate, *event.stat, event.path, context);
+  }
+  if (result != Look::kWait) return;
+  candidate.due = InProgress::kNever;
+  in_progress_.put(std::move(candidate));
+}
+
+/// A listing shows a file that has a row: whether it is the version of that row, or is gone again.
+bool Completion::is_known(const RawEvent& event, Context& context) {
+  Row* row = table_.find(event.dir, event.name);
+  Stat stat;
+  if (event.stat != nullptr) {
+    stat = *event.stat;
+  } else if (context.files.stat(event.dir, event.name, stat) != 0) {
+    return true;  // kListed or a record tells
+  }
+  row->listing = event.listing;
+  if (row->state == Row::State::kStalled || row->path_hash != hash64(event.path)) return false;
+  if (row->same_version(stat, context.files.keeps_inodes())) return true;
+  if (event.stat != nullptr || !times_were_set(*row, stat) ||
+      in_progress_.find(event.dir, event.name) != nullptr) {
+    return false;
+  }
+  // The record that would have shown it was lost, with the daemon or in an overflow.
+  row->mtime = stat.mtime;
+  table_.changed(event.dir, event.name);
+  return true;
+}
+
+/// A scan met a file that has no row. Whether it is one that was moved while nobody looked.
+bool Completion::was_moved_here(const RawEvent& event, Context& context) {
+  if (!is_scan(event.origin) || event.stat != nullptr || !event.from_path.empty() ||
+      table_.size() == 0 || !context.files.keeps_inodes() ||
+      in_progress_.find(event.dir, event.name) != nullptr) {
+    return false;
+  }
+  Stat stat;
+  if (context.files.stat(event.dir, event.name, stat) != 0) return false;
+  const auto former = absences_.former_place(stat, context);
+  if (!former) return false;
+  RawEvent moved = event;
+  moved.kind = RawEvent::Kind::kMoved;
+  moved.from_dir = former->dir;
+  moved.from_name = former->name;
+  moved.from_path = former->path;
+  on_moved(moved, context);
+  return true;
+}
+
+/// A listing came to its end. What it did not show may have been missed (readdir under renames), or
+/// have moved to a directory that is still to be listed.
+void Completion::on_listed(const RawEvent& event, Context& context) {
+  if (!event.rebuilt) return;
+  for (std::string& name : table_.unlisted(event.dir, event.listing)) {
+    if (is_scan(event.origin)) {
+      absences_.add_unseen(event.dir, std::move(name));
+    } else {
+      on_gone(event.dir, name, context);
+    }
+  }
+}
+
+void Completion::on_directory_gone(const RawEvent& event, Context& context) {
+  in_progress_.erase_directory(event.dir);
+  for (const std::string& name : table_.unlisted(event.dir, 0)) {
+    // Another file may have that path by now.
+    const std::string path = join(event.path, name);
+    Stat stat;
+    if (event.rebuilt && is_absence(context.files.stat_path(path, stat))) {
+      announcer_.removed(event.dir, name, path, context);
+    } else {
+      table_.leave(event.dir, name);
+    }
+  }
+}
+
+// --- temporary names
+
+void Completion::on_temporary(const RawEvent& event, Context& context) {
+  Candidate* known = in_progress_.find(event.dir, event.name);
+  if (known != nullptr && known->is_temporary()) {
+    if (event.stat == nullptr || options_.stalled_after == 0) return;
+    // Out of reach but for what a poller sees of it.
+    if (inspector_.temporary_polled(*known, *event.stat, context.now) == Look::kComplete) {
+      announcer_.stalled(*known, *event.stat, context);
+    }
+    return;
+  }
+  bool existed = false;
+  Candidate candidate = in_progress_.take(event.dir, event.name, existed);
+  candidate.stage = Stage::kTemporary;
+  candidate.first_seen = context.now.wall;
+  candidate.due = InProgress::kNever;
+  if (options_.stalled_after != 0 && event.stat == nullptr) {
+    candidate.due = saturated_sum(context.now.mono, options_.stalled_after);
+    Stat stat;
+    if (event.kind == RawEvent::Kind::kFound &&
+        context.files.stat(event.dir, event.name, stat) == 0) {
+      const Row* row = table_.find(event.dir, event.name);
+      if (row != nullptr && row->state == Row::State::kStalled && row->inode == stat.inode) {
+        candidate.stage = Stage::kStalled;
+      }
+      // It may have been there long before we came.
+      const Nanos age = std::max<Nanos>(
+          0, saturated_difference(context.now.wall, std::max(stat.mtime, stat.ctime)));
+      candidate.due =
+          saturated_sum(context.now.mono, std::max<Nanos>(0, options_.stalled_after - age));
+    }
+  }
+  in_progress_.put(std::move(candidate));
+}
 
 }  // namespace inotifier
