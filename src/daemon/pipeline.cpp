@@ -80,7 +80,7 @@ void Pipeline::change_watch(std::size_t watch, const WatchConfig& config) {
 
 void Pipeline::remove_watch(std::size_t watch) {
   persist(true);
-  journal_.close_watch(watches_[watch]->tables().watch, fs_.wall_clock());
+  journal_.close_watch(watches_[watch]->tables().watch);
   watches_[watch].reset();
   list_live();
 }

@@ -22,7 +22,7 @@ constexpr Nanos kStopWithin = 300 * kMillisecond;
 
 Runner::Runner(const Config& config, JournalOptions journal, Owner& owner)
     : owner_(owner),
-      journal_(std::move(journal), read_clocks().wall),
+      journal_(std::move(journal), read_clocks()),
       pipeline_(
           fs_, journal_,
           [this](std::string_view topic, std::string_view body) { owner_.publish(topic, body); }),

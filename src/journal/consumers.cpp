@@ -10,6 +10,15 @@
 namespace inotifier {
 namespace {
 
+// How often the last use is written, at most.
+constexpr Nanos kUsedInterval = 600 * kSecond;
+// A consumer counts as in use for half its lease, which clients renew at a third, and no longer
+// than this after its last request.
+constexpr Nanos kLongestInUse = 30 * kSecond;
+// Clients that outlived the daemon are back within this time.
+constexpr Nanos kBackAfterStart = 5 * kSecond;
+constexpr std::size_t kForgottenAtOnce = 500;
+
 std::string pack(const std::vector<std::string>& names) {
   return encode_value(Value(Value::Array(names.begin(), names.end())));
 }
@@ -25,26 +34,6 @@ std::vector<std::string> unpack(std::string_view bytes) {
   return names;
 }
 
-/// While it lives, a commit returns when it is on the disk.
-class Sync {
- public:
-  Sync(sqlite::Database& database, bool wanted) : database_(wanted ? &database : nullptr) {
-    if (database_ != nullptr) database_->run("PRAGMA synchronous = FULL");
-  }
-  ~Sync() {
-    if (database_ == nullptr) return;
-    try {
-      database_->run("PRAGMA synchronous = NORMAL");
-    } catch (const sqlite::Error&) {  // NOLINT(bugprone-empty-catch): slower, but no less safe
-    }
-  }
-  Sync(const Sync&) = delete;
-  Sync& operator=(const Sync&) = delete;
-
- private:
-  sqlite::Database* database_;
-};
-
 }  // namespace
 
 // --- the tables
@@ -54,10 +43,10 @@ struct Consumers::Statements {
   explicit Statements(sqlite::Database& db)
       : add(db,
             "INSERT INTO consumers(name, position, types, watches, created, seen, owner, lease, "
-            "snapshot) VALUES(?,?,?,?,?,?,?,?,?)"),
+            "snapshot, used) VALUES(?,?,?,?,?,?,?,?,?,?)"),
         set(db,
             "UPDATE consumers SET position=?, types=?, watches=?, seen=?, owner=?, lease=?, "
-            "snapshot=? WHERE id=?"),
+            "snapshot=?, used=? WHERE id=?"),
         drop(db, "DELETE FROM consumers WHERE id=?"),
         put_failure(db,
                     "INSERT OR REPLACE INTO failures(consumer, position, time, tries, reason, "
@@ -78,19 +67,38 @@ Consumers::Consumers(Journal& journal, Nanos mono) : journal_(journal) {
   try {
     statements_ = std::make_unique<Statements>(*database);
     load(mono);
+    journal_.set_wanted_after([this](const Now& now) { return wanted_after(now); });
   } catch (const sqlite::Error& error) {
     (void)journal_.may_be_retried(error);
     throw;
   }
 }
 
-Consumers::~Consumers() = default;
+Consumers::~Consumers() { journal_.set_wanted_after({}); }
+
+std::uint64_t Consumers::wanted_after(const Now& now) const {
+  std::uint64_t position = journal_.events().last_position();
+  for (const auto& [name, consumer] : consumers_) {
+    const bool in_use = consumer->polled || now.mono < consumer->in_use;
+    if (in_use) position = std::min(position, consumer->kept.position);
+  }
+  return position;
+}
+
+void Consumers::note_used(StoredConsumer& consumer, const Now& now) {
+  const Nanos ran = journal_.ran(now);
+  const Nanos interval = std::min(kUsedInterval, journal_.options().consumer_expiry / 4);
+  if (!journal_.blocked() && ran - consumer.used_written >= interval) change(consumer);
+  consumer.kept.seen = now.wall;
+  consumer.kept.used = ran;
+  consumer.in_use = now.mono + std::clamp(consumer.kept.lease / 2, kBackAfterStart, kLongestInUse);
+}
 
 void Consumers::load(Nanos mono) {
   std::map<std::uint32_t, StoredConsumer*> by_id;
   sqlite::Statement read(*journal_.database(),
                          "SELECT id, name, position, types, watches, created, seen, owner, lease, "
-                         "snapshot FROM consumers");
+                         "snapshot, used FROM consumers");
   while (read.step()) {
     auto consumer = std::make_unique<StoredConsumer>();
     consumer->id = static_cast<std::uint32_t>(read.integer(0));
@@ -98,11 +106,13 @@ void Consumers::load(Nanos mono) {
     consumer->kept.position = read.position(2);
     consumer->filter = TopicFilter({unpack(read.bytes(3)), unpack(read.bytes(4))});
     consumer->kept.created = read.integer(5);
-    consumer->kept.seen = consumer->seen_written = read.integer(6);
+    consumer->kept.seen = read.integer(6);
     consumer->kept.owner = read.text(7);
     consumer->kept.lease = read.integer(8);
     if (!read.is_null(9)) consumer->kept.snapshot = read.text(9);
+    consumer->kept.used = consumer->used_written = read.integer(10);
     consumer->expires = mono + consumer->kept.lease;
+    consumer->in_use = mono + kBackAfterStart;
     consumer->delivered = consumer->kept.position;
     consumer->trusted = journal_.events().started_after();
     by_id[consumer->id] = consumer.get();
@@ -160,6 +170,7 @@ void Consumers::write(StoredConsumer& consumer) {
     add.bind_blob(4, watches).bind(5, kept.created).bind(6, kept.seen);
     add.bind_text(7, kept.owner).bind(8, kept.lease);
     kept.snapshot ? add.bind_blob(9, *kept.snapshot) : add.bind_null(9);
+    add.bind(10, kept.used);
     add.run();
     return;
   }
@@ -167,12 +178,12 @@ void Consumers::write(StoredConsumer& consumer) {
   set.bind(1, kept.position).bind_blob(2, types).bind_blob(3, watches).bind(4, kept.seen);
   set.bind_text(5, kept.owner).bind(6, kept.lease);
   kept.snapshot ? set.bind_blob(7, *kept.snapshot) : set.bind_null(7);
-  set.bind(8, consumer.id).run();
+  set.bind(8, kept.used).bind(9, consumer.id).run();
 }
 
 bool Consumers::transact(bool lasting, const std::function<void()>& work) {
   sqlite::Database& database = *journal_.database();
-  const Sync sync(
+  const sqlite::Synchronous synchronous(
       database, lasting && journal_.options().durability == Config::Journal::Durability::kProcess);
   try {
     sqlite::Transaction transaction(database);
@@ -203,7 +214,7 @@ bool Consumers::flush(const std::function<void(StoredConsumer&)>& gone) {
       log::info("consumer {}: made", consumer->name);
     }
     for (StoredConsumer* consumer : changed) {
-      consumer->seen_written = consumer->kept.seen;
+      consumer->used_written = consumer->kept.used;
       consumer->before.reset();
     }
     return true;
@@ -236,6 +247,31 @@ bool Consumers::forget(StoredConsumer& consumer) {
   }
   consumers_.erase(consumers_.find(consumer.name));
   return true;
+}
+
+bool Consumers::forget_expired(const Now& now) {
+  std::vector<StoredConsumer*> expired;
+  const Nanos expiry = journal_.options().consumer_expiry;
+  for (const auto& [name, consumer] : consumers_) {
+    const bool is_unused = consumer->id != 0 && !consumer->before && !consumer->polled &&
+                           journal_.ran(now) - consumer->kept.used > expiry;
+    if (is_unused) expired.push_back(consumer.get());
+    if (expired.size() == kForgottenAtOnce) break;
+  }
+  if (expired.empty()) return false;
+  const bool done = transact(true, [&] {
+    for (const StoredConsumer* consumer : expired) {
+      statements_->drop_failures.bind(1, consumer->id).run();
+      statements_->drop.bind(1, consumer->id).run();
+    }
+  });
+  if (!done) return false;
+  for (const StoredConsumer* consumer : expired) {
+    log::info("consumer {}: not used for consumer_expiry; forgotten, with {} failed events",
+              consumer->name, consumer->failed.size());
+    consumers_.erase(consumers_.find(consumer->name));
+  }
+  return expired.size() == kForgottenAtOnce;
 }
 
 // --- failures

@@ -30,7 +30,8 @@ struct StoredConsumer {
   struct Kept {
     std::uint64_t position = 0;  ///< everything up to there is done
     Nanos created = 0;           ///< wall clock
-    Nanos seen = 0;              ///< wall clock: the last request
+    Nanos seen = 0;              ///< wall clock: the last request, and
+    Nanos used = 0;              ///< the same as a time of the RunningClock
     std::string owner;           ///< the client that has it; "" = nobody
     Nanos lease = 0;
     std::optional<std::string> snapshot;  ///< see Snapshot; nothing: none, or done
@@ -44,7 +45,8 @@ struct StoredConsumer {
   std::uint64_t clear = 0;      ///< nothing it wants lies after its position up to this one
   Nanos expires = 0;            ///< monotonic: the end of the lease
   bool polled = false;          ///< its owner waits for an answer, which keeps the lease
-  Nanos seen_written = 0;
+  Nanos used_written = 0;
+  Nanos in_use = 0;            ///< monotonic: counts as in use until then
   std::uint64_t numbered = 0;  ///< a position, and
   std::uint64_t number = 0;    ///< the number of the last entry up to it
 
@@ -79,6 +81,8 @@ class Consumers {
   /// Call it before anything of `kept`, `filter`, `delivered`, `trusted` or `clear` is changed.
   /// `lasting`: what a power cut must not take back, because nobody would do it again.
   void change(StoredConsumer& consumer, bool lasting = false);
+  /// It was asked for, or is waited for, now.
+  void note_used(StoredConsumer& consumer, const Now& now);
   bool has_changes() const { return !changed_.empty(); }
   /// Writes what changed in one transaction. False: there is no room; all is as before the changes,
   /// and those that were new are told to `gone` and then are no more. Throws SetupError if the
@@ -89,6 +93,8 @@ class Consumers {
   // there is no room, nothing was changed. Throw SetupError as above.
 
   bool forget(StoredConsumer& consumer);
+  /// Forgets some of those that nobody has used for consumer_expiry. True: there may be more.
+  bool forget_expired(const Now& now);
   struct Failure {
     std::uint64_t position = 0;
     Nanos time = 0;
@@ -112,6 +118,7 @@ class Consumers {
   struct Statements;
   void load(Nanos mono);
   void write(StoredConsumer& consumer);
+  std::uint64_t wanted_after(const Now& now) const;
   /// Does `work` in a transaction; a lasting one is on the disk before it returns. False: no room;
   /// it was rolled back.
   bool transact(bool lasting, const std::function<void()>& work);

@@ -17,6 +17,10 @@ namespace inotifier {
 namespace {
 
 constexpr int kPositionBitsPerSecond = 20;
+// One write of this number costs an fsync.
+constexpr std::uint64_t kReserved = std::uint64_t{1} << 20U;
+// A turn's time and that of a request differ by less, whatever order they are written in.
+constexpr Nanos kSetBack = kSecond;
 // One slice of deleting: below 10 ms.
 constexpr int kEvictedAtOnce = 1000;
 
@@ -53,20 +57,25 @@ struct EventLog::Statements {
              "SELECT position, number, topic, consumer, time, body FROM events WHERE position>? "
              "ORDER BY position"),
         at(db, "SELECT position, time FROM events WHERE position>=? ORDER BY position LIMIT 1"),
+        before(db, "SELECT position FROM events WHERE position<? ORDER BY position DESC LIMIT 1"),
         oldest(db, "SELECT position, topic, length(body) FROM events ORDER BY position LIMIT ?"),
         evict(db, "DELETE FROM events WHERE position<=?"),
         number_upto(db,
                     "SELECT number FROM events WHERE position<=? ORDER BY position DESC LIMIT 1"),
         first(db, "SELECT position, number FROM events ORDER BY position LIMIT 1"),
-        newest(db, "SELECT position, number FROM events ORDER BY position DESC LIMIT 1") {}
+        newest(db, "SELECT position, number, time FROM events ORDER BY position DESC LIMIT 1") {}
 
-  sqlite::Statement add, set_meta, read, at, oldest, evict, number_upto, first, newest;
+  sqlite::Statement add, set_meta, read, at, before, oldest, evict, number_upto, first, newest;
 };
 
 EventLog::EventLog(sqlite::Database* database, std::string daemon_name, bool daemon_name_given,
                    Nanos start)
-    : database_(database), topics_(database), daemon_name_(std::move(daemon_name)) {
-  at_.position = static_cast<std::uint64_t>(start / kSecond) << kPositionBitsPerSecond;
+    : database_(database),
+      topics_(database),
+      marks_(database),
+      daemon_name_(std::move(daemon_name)) {
+  at_.position = static_cast<std::uint64_t>(std::max<Nanos>(0, start) / kSecond)
+                 << kPositionBitsPerSecond;
   if (database_ == nullptr) {
     stream_ = random_uuid();
   } else {
@@ -79,8 +88,10 @@ EventLog::EventLog(sqlite::Database* database, std::string daemon_name, bool dae
     if (newest.step()) {
       at_.position = std::max(at_.position, newest.position(0));
       at_.number = newest.position(1);
+      last_time_ = newest.integer(2);
       newest.reset();
     }
+    at_.position = std::max(at_.position, reserved_);
   }
   started_after_ = at_.position;
 }
@@ -95,6 +106,7 @@ void EventLog::load_meta(bool daemon_name_given) {
     if (key == "stream") stream_ = read.text(1);
     if (key == "daemon") kept_name = read.text(1);
     if (key == "bytes") at_.bytes = read.integer(1);
+    if (key == "reserved") reserved_ = read.position(1);
   }
   if (!stream_.empty()) {
     if (!daemon_name_given) daemon_name_ = kept_name;
@@ -189,6 +201,7 @@ void EventLog::write() {
   }
   topics_.write();
   if (turn_.empty()) return;
+  if (time_ < last_time_ - kSetBack) marks_.add_set_back(turn_.front().position - 1);
   const auto bytes = at_.bytes + static_cast<std::int64_t>(bodies_.size());
   statements_->set_meta.bind(1, bytes).bind_text(2, "bytes").run();
 }
@@ -197,6 +210,7 @@ void EventLog::committed() {
   at_.number += turn_.size();
   at_.bytes += static_cast<std::int64_t>(bodies_.size());
   topics_.committed();
+  if (!turn_.empty()) last_time_ = time_;
 }
 
 void EventLog::publish(const Publish& publish) {
@@ -245,30 +259,48 @@ std::uint64_t EventLog::first_position() {
 }
 
 std::uint64_t EventLog::position_before(Nanos wall) {
-  // Times rise with positions, but for a clock that was set back: halving needs no index.
   std::uint64_t low = first_position();
   if (low == 0) return 0;
-  std::uint64_t before = 0;
-  std::uint64_t high = at_.position + 1;
+  const std::uint64_t oldest = low--;
+  std::vector<std::uint64_t> ends = marks_.set_backs();
+  ends.push_back(at_.position);
+  std::uint64_t first = 0;
+  for (const std::uint64_t end : ends) {
+    if (end <= low) continue;
+    first = first_from(wall, low, end);
+    if (first != 0) break;
+    low = end;
+  }
+  if (first == oldest) return 0;
+  sqlite::Statement& before = statements_->before;
+  before.bind(1, first == 0 ? at_.position + 1 : first);
+  if (!before.step()) return 0;
+  const std::uint64_t position = before.position(0);
+  before.reset();
+  return position;
+}
+
+/// Between two places where the clock was set back times rise with positions: halving needs no
+/// index.
+std::uint64_t EventLog::first_from(Nanos wall, std::uint64_t low, std::uint64_t high) {
+  const std::uint64_t end = high;
+  std::uint64_t first = 0;
   sqlite::Statement& at = statements_->at;
   while (low < high) {
-    const std::uint64_t middle = low + (high - low) / 2;
+    const std::uint64_t middle = low + (high - low + 1) / 2;  // low < middle <= high
     at.bind(1, middle);
-    if (!at.step()) {
-      high = middle;
-      continue;
-    }
-    const std::uint64_t position = at.position(0);
-    const Nanos time = at.integer(1);
-    at.reset();
-    if (time < wall) {
-      before = position;
-      low = position + 1;
+    const bool is_there = at.step();
+    const std::uint64_t position = is_there ? at.position(0) : end + 1;
+    const Nanos time = is_there ? at.integer(1) : 0;
+    if (is_there) at.reset();
+    if (position <= end && time < wall) {
+      low = position;
     } else {
-      high = middle;
+      if (position <= end) first = position;
+      high = middle - 1;
     }
   }
-  return before;
+  return first;
 }
 
 std::uint64_t EventLog::number_at(std::uint64_t position) {
@@ -328,12 +360,27 @@ bool EventLog::evict(std::uint64_t until) {
   if (last == 0) return false;
   sqlite::Transaction transaction(*database_);
   statements_->evict.bind(1, last).run();
+  marks_.forget(last);
   for (const auto& [topic, position] : evicted) topics_.write_evicted(topic, position);
   statements_->set_meta.bind(1, at_.bytes - freed).bind_text(2, "bytes").run();
   transaction.commit();
   for (const auto& [topic, position] : evicted) topics_.set_evicted(topic, position);
   at_.bytes -= freed;
   return true;
+}
+
+void EventLog::mark_age(Nanos ran) { marks_.add(at_.position, ran); }
+
+void EventLog::reserve_positions() {
+  if (database_ == nullptr || at_.position + kReserved / 2 < reserved_) return;
+  const std::uint64_t reserved = at_.position + kReserved;
+  const sqlite::Synchronous synchronous(*database_, true);
+  statements_->set_meta.bind(1, reserved).bind_text(2, "reserved").run();
+  reserved_ = reserved;
+}
+
+void EventLog::release_positions() {
+  statements_->set_meta.bind(1, at_.position).bind_text(2, "reserved").run();
 }
 
 }  // namespace inotifier

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "inotifier/processor.hpp"
+#include "journal/age_marks.hpp"
 #include "journal/sqlite.hpp"
 #include "journal/topic_table.hpp"
 
@@ -30,8 +31,9 @@ struct WatchReport {
 class EventLog {
  public:
   /// `daemon_name`: the `source` of events; unless it was given the one that was kept at the first
-  /// start goes before it. `start`: wall clock. The first position is max(last + 1, unix seconds x
-  /// 2^20), so that no position is ever given twice.
+  /// start goes before it. `start`: wall clock. The first position comes after the last one, after
+  /// all that may have been given by an earlier run, whatever a power cut has taken back, and, for
+  /// a copy that was restored, after unix seconds x 2^20: no position is ever given twice.
   EventLog(sqlite::Database* database, std::string daemon_name, bool daemon_name_given,
            Nanos start);
   ~EventLog();
@@ -87,7 +89,8 @@ class EventLog {
   /// the caller chooses. Reads what is committed.
   void read(std::uint64_t after, const std::function<bool(const Entry&)>& each);
   std::uint64_t first_position();
-  /// Position of the last entry from before that time; 0 if there is none.
+  /// Position of the last entry before the first one from that time or a later one; 0 if there is
+  /// none. Where the wall clock was set back, times fall.
   std::uint64_t position_before(Nanos wall);
   /// Number of the last entry up to `position`; for `behind`.
   std::uint64_t number_at(std::uint64_t position);
@@ -115,9 +118,20 @@ class EventLog {
   static std::string file_id(std::string_view type, std::string_view watch, std::string_view path,
                              const Stat& stat, std::uint32_t revision);
 
-  /// Gives up some of the oldest entries, up to `until`, in a transaction of its own. False if
-  /// there are none.
+  // --- keeping, in transactions of their own
+
+  /// Gives up some of the oldest entries, up to `until`. False if there are none.
   bool evict(std::uint64_t until);
+  /// Notes that all entries are there at `ran`, a time of the RunningClock.
+  void mark_age(Nanos ran);
+  const AgeMarks& ages() const { return marks_; }
+  /// Entries up to here were there at `ran` already; 0 if none is known to have been.
+  std::uint64_t there_at(Nanos ran) { return marks_.there_at(ran); }
+  /// Writes down, on the disk when it returns, that more positions may be given, if those that are
+  /// left of the last time are few. Call it every turn.
+  void reserve_positions();
+  /// Before a clean end: only those that were given are.
+  void release_positions();
 
  private:
   /// An event of the turn, encoded.
@@ -130,6 +144,8 @@ class EventLog {
   struct Statements;
 
   void load_meta(bool daemon_name_given);
+  /// Of the entries after `low` and up to `high` the first one from `wall` or later; 0: none.
+  std::uint64_t first_from(Nanos wall, std::uint64_t low, std::uint64_t high);
   std::string_view body_of(const Encoded& event) const {
     return std::string_view(bodies_).substr(event.begin, event.size);
   }
@@ -137,10 +153,13 @@ class EventLog {
   sqlite::Database* database_;
   std::unique_ptr<Statements> statements_;
   TopicTable topics_;
+  AgeMarks marks_;
   std::string stream_;  ///< random, one per journal
   std::string daemon_name_;
   Mark at_;
   std::uint64_t started_after_ = 0;
+  std::uint64_t reserved_ = 0;  ///< positions up to here may be given
+  Nanos last_time_ = 0;         ///< wall clock: of the last turn that was written
   // Of the turn; kept for their capacity.
   std::vector<Encoded> turn_;
   std::vector<Announced> announced_;

@@ -29,6 +29,11 @@ constexpr const char* kPragmas =
     "PRAGMA trusted_schema = OFF;";
 constexpr Nanos kTidyInterval = 10 * kSecond;
 constexpr Nanos kNoteInterval = 3600 * kSecond;
+// Entries are so much younger than they are taken for, at most; and a part of what is asked for.
+constexpr Nanos kLongestMark = 3600 * kSecond;
+constexpr Nanos kMarksPerRetain = 64;
+// A consumer that gets nowhere holds scans back no longer.
+constexpr Nanos kLongestHold = 600 * kSecond;
 
 /// While it lives, files are made for their owner alone.
 class PrivateFiles {
@@ -46,12 +51,14 @@ class PrivateFiles {
 
 // --- opening
 
-Journal::Journal(JournalOptions options, Nanos start) : options_(std::move(options)) {
+Journal::Journal(JournalOptions options, const Now& start) : options_(std::move(options)) {
   if (!options_.path.empty()) lock();
   try {
     if (!options_.path.empty()) open();
-    events_.emplace(database(), options_.daemon_name, options_.daemon_name_given, start);
+    events_.emplace(database(), options_.daemon_name, options_.daemon_name_given, start.wall);
     state_.emplace(database());
+    clock_.emplace(database(), start);
+    events_->reserve_positions();
   } catch (const sqlite::Error& error) {
     if (may_be_retried(error)) {
       throw SetupError(std::string(error.what()) + ": there is no room on its file system");
@@ -59,7 +66,16 @@ Journal::Journal(JournalOptions options, Nanos start) : options_(std::move(optio
   }
 }
 
-Journal::~Journal() = default;
+/// A clean end keeps the time until now; the wall clock goes before positions again at the next
+/// start, for the copy that somebody restores.
+Journal::~Journal() {
+  if (!database_ || blocked_ || broken_) return;
+  try {
+    clock_->write();
+    events_->release_positions();
+  } catch (const sqlite::Error&) {  // NOLINT(bugprone-empty-catch): as after a kill
+  }
+}
 
 void Journal::lock() {
   const std::filesystem::path directory = std::filesystem::path(options_.path).parent_path();
@@ -129,6 +145,7 @@ void Journal::migrate() {
 
 bool Journal::may_be_retried(const sqlite::Error& error) {
   if (error.is_full()) return true;
+  broken_ = true;
   if (error.is_locked()) {
     throw SetupError(std::string(error.what()) +
                      ": another program has the journal open (sqlite3?): close it there");
@@ -149,16 +166,16 @@ bool Journal::may_be_retried(const sqlite::Error& error) {
 Journal::Watch Journal::open_watch(std::string_view name, std::string_view previous_name,
                                    std::string_view root, Nanos wall) {
   try {
-    return state_->open_watch(name, previous_name, root, wall);
+    return state_->open_watch(name, previous_name, root, wall, clock_->last());
   } catch (const sqlite::Error& error) {
     (void)may_be_retried(error);
     throw SetupError(std::string(error.what()) + ": there is no room on its file system");
   }
 }
 
-void Journal::close_watch(std::int64_t watch, Nanos wall) {
+void Journal::close_watch(std::int64_t watch) {
   try {
-    state_->close_watch(watch, wall);
+    state_->close_watch(watch, clock_->last());
   } catch (const sqlite::Error& error) {
     (void)may_be_retried(error);  // it goes a little earlier then
   }
@@ -192,6 +209,12 @@ bool Journal::commit(const std::vector<WatchReport>& turn, Nanos time,
 
 bool Journal::retry(std::span<const Tables> tables, const Publish& publish) {
   if (!blocked_) return true;
+  try {
+    // The WAL, which may be what finds no room, is written from its beginning afterwards.
+    database_.run("PRAGMA wal_checkpoint(PASSIVE)");
+  } catch (const sqlite::Error& error) {
+    (void)may_be_retried(error);
+  }
   if (!write(tables)) return false;
   log::info("journal {}: it can be written again", options_.path);
   events_->publish(publish);
@@ -203,13 +226,16 @@ bool Journal::write(std::span<const Tables> tables) {
     sqlite::Transaction transaction(database_);
     events_->write();
     for (const Tables& changed : tables) state_->write(changed, events_->announced());
+    const bool writes_clock = clock_->is_due_with_others();
+    if (writes_clock) clock_->write();
     transaction.commit();
+    if (writes_clock) clock_->committed();
   } catch (const sqlite::Error& error) {
     (void)may_be_retried(error);
     if (!std::exchange(blocked_, true)) {
       log::error(
           "{}: there is no room for the journal. Nothing is announced until there is: free "
-          "some, or set a smaller [journal] retain_size",
+          "some on its file system, or raise the quota or the limit of file sizes (ulimit -f)",
           error.what());
     }
     return false;
@@ -223,28 +249,44 @@ bool Journal::write(std::span<const Tables> tables) {
 
 // --- keeping
 
-/// What consumers that are alive still want: entries after this position. The end if there are
-/// none.
-std::uint64_t Journal::held(Nanos wall) {
+/// What consumers that have not expired still want: entries after this position. The end if there
+/// are none.
+std::uint64_t Journal::held(const Now& now) {
   std::uint64_t position = events_->last_position();
-  sqlite::Statement sql(database_, "SELECT min(position) FROM consumers WHERE seen>?");
-  sql.bind(1, wall - options_.consumer_expiry);
+  sqlite::Statement sql(database_, "SELECT min(position) FROM consumers WHERE used>?");
+  sql.bind(1, ran(now) - options_.consumer_expiry);
   if (sql.step() && !sql.is_null(0)) position = std::min(position, sql.position(0));
   return position;
 }
 
+/// Some of it. False if there is none.
+bool Journal::give_up_old(const Now& now) {
+  const bool is_full = events_->bytes() > options_.retain_size;
+  if (is_full && events_->evict(events_->last_position())) return true;
+  const std::uint64_t old = events_->there_at(ran(now) - options_.retain);
+  if (old > 0 && events_->evict(std::min(old, held(now)))) return true;
+  return state_->forget_watch(ran(now) - options_.retain);
+}
+
 bool Journal::tidy(const Now& now) {
-  if (!database_ || blocked_ || now.mono < next_tidy_) return false;
+  clock_->watch_wall_clock(now);
+  if (!database_ || blocked_) return false;
   try {
-    const bool is_full = events_->bytes() > options_.retain_size;
-    if (is_full && events_->evict(events_->last_position())) return true;
-    const std::uint64_t old = events_->position_before(now.wall - options_.retain);
-    if (old > 0 && events_->evict(std::min(old, held(now.wall)))) return true;
+    events_->reserve_positions();
+    if (now.mono < next_tidy_) return false;
+    const Nanos interval = std::min(kLongestMark, options_.retain / kMarksPerRetain);
+    const AgeMarks& ages = events_->ages();
+    const bool has_new = events_->last_position() > ages.last_position();
+    if (has_new && ran(now) - ages.last_ran() >= interval) events_->mark_age(ran(now));
+    if (clock_->is_due(now)) {
+      clock_->write();
+      clock_->committed();
+    }
     if (now.mono >= next_note_) {
       next_note_ = now.mono + kNoteInterval;
-      state_->note_open(now.wall);
+      state_->note_open(ran(now));
     }
-    if (state_->forget_watch(now.wall - options_.retain)) return true;
+    if (give_up_old(now)) return true;
   } catch (const sqlite::Error& error) {
     (void)may_be_retried(error);  // deleting wants room, too: the next time
   }
@@ -253,16 +295,17 @@ bool Journal::tidy(const Now& now) {
 }
 
 /// A log that is full is nothing unusual, nor is a consumer that is a moment behind: it counts how
-/// much of it nobody may lose yet.
+/// much of it nobody in use may lose yet.
 bool Journal::is_crowded(const Now& now) {
-  if (!database_ || events_->bytes() <= options_.retain_size / 10 * 8) return false;
-  const std::uint64_t held_after = held(now.wall);
-  if (held_after >= events_->last_position()) return false;
+  const bool is_near = events_->bytes() > options_.retain_size / 10 * 8;
+  const std::uint64_t after =
+      is_near && wanted_after_ ? wanted_after_(now) : events_->last_position();
+  if (std::exchange(wanted_, after) != after) wanted_since_ = now.mono;
+  if (after >= events_->last_position() || now.mono - wanted_since_ > kLongestHold) return false;
   const std::uint64_t oldest = events_->first_number();
   const std::uint64_t count = events_->count();
   const auto kept = static_cast<double>(count + 1 - oldest);
-  const auto wanted =
-      static_cast<double>(count - std::max(events_->number_at(held_after), oldest - 1));
+  const auto wanted = static_cast<double>(count - std::max(events_->number_at(after), oldest - 1));
   return static_cast<double>(events_->bytes()) * (wanted / kept) >
          static_cast<double>(options_.retain_size) * 0.8;
 }

@@ -6,17 +6,20 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/file_lock.hpp"
 #include "config/config.hpp"
 #include "inotifier/time.hpp"
 #include "journal/event_log.hpp"
+#include "journal/running_clock.hpp"
 #include "journal/sqlite.hpp"
 #include "journal/state_store.hpp"
 
@@ -29,9 +32,9 @@ struct JournalOptions : Config::Journal {
 
 class Journal {
  public:
-  /// `start`: wall clock. Opens, locks and migrates; throws SetupError with path and remedy:
+  /// Opens, locks and migrates; throws SetupError with path and remedy:
   /// locked, newer, corrupt, no database of ours, on a network file system, not writable.
-  Journal(JournalOptions options, Nanos start);
+  Journal(JournalOptions options, const Now& start);
   ~Journal();
   Journal(const Journal&) = delete;
   Journal& operator=(const Journal&) = delete;
@@ -49,7 +52,7 @@ class Journal {
   Watch open_watch(std::string_view name, std::string_view previous_name, std::string_view root,
                    Nanos wall);
   /// It is not configured any more: what is kept of it goes after `retain`.
-  void close_watch(std::int64_t watch, Nanos wall);
+  void close_watch(std::int64_t watch);
   using Tables = StateStore::Tables;
   /// Fills empty tables with what is kept of the watch; from then on they remember what changes.
   void load(const Tables& tables);
@@ -67,12 +70,17 @@ class Journal {
               const Publish& publish);
   bool retry(std::span<const Tables> tables, const Publish& publish);
   bool blocked() const { return blocked_; }
+  /// How long daemons have run on this journal: what `retain` and `consumer_expiry` count.
+  Nanos ran(const Now& now) const { return clock_->at(now); }
   /// Gives up what is older than asked for, some of it at a time. True: there is more to do. Call
   /// it every turn: it looks every ten seconds.
   bool tidy(const Now& now);
-  /// Entries that a consumer has not had yet take more than 80 % of retain_size: what can wait
-  /// (scans) should, or they would be given up.
+  /// Entries that a consumer in use has not had yet take more than 80 % of retain_size: what can
+  /// wait (scans) should, or they would be given up. Not for long if it does not get on.
   bool is_crowded(const Now& now);
+  /// Position after which consumers in use want what there is; the end of the log if none does.
+  using WantedAfter = std::function<std::uint64_t(const Now&)>;
+  void set_wanted_after(WantedAfter wanted_after) { wanted_after_ = std::move(wanted_after); }
 
   /// For consumers and snapshots, which are tables of the same database. Null without a path.
   sqlite::Database* database() { return database_ ? &database_ : nullptr; }
@@ -85,14 +93,20 @@ class Journal {
   void check_format();
   void migrate();
   bool write(std::span<const Tables> tables);
-  std::uint64_t held(Nanos wall);
+  bool give_up_old(const Now& now);
+  std::uint64_t held(const Now& now);
 
   JournalOptions options_;
   FileLock lock_;
   sqlite::Database database_;
   std::optional<EventLog> events_;
   std::optional<StateStore> state_;
+  std::optional<RunningClock> clock_;
+  WantedAfter wanted_after_;
+  std::uint64_t wanted_ = UINT64_MAX;  ///< what wanted_after_ said last,
+  Nanos wanted_since_ = 0;             ///< monotonic: and since when
   bool blocked_ = false;
+  bool broken_ = false;  ///< nothing is written any more
   Nanos next_tidy_ = 0;
   Nanos next_note_ = 0;  ///< monotonic: when the open watches are noted again
 };

@@ -46,7 +46,6 @@ CREATE TABLE files(watch INTEGER NOT NULL, directory INTEGER NOT NULL, name BLOB
 CREATE TABLE departed(watch INTEGER NOT NULL, path_hash INTEGER NOT NULL, mtime INTEGER NOT NULL,
                       tie INTEGER NOT NULL, PRIMARY KEY(watch, path_hash)) WITHOUT ROWID;
 
--- An id is never used again: entries of the log may still be addressed to it.
 -- `types`, `watches`: MessagePack arrays; empty = all. `owner`: the client that has the lease of
 -- `lease` nanoseconds. `snapshot`: how far the announced files were put into the log for it
 -- (start = state); NULL: done. An id is never used again: entries of the log may still name it.
@@ -59,6 +58,15 @@ CREATE TABLE consumers(id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL 
 CREATE TABLE failures(consumer INTEGER NOT NULL, position INTEGER NOT NULL, time INTEGER NOT NULL,
                       tries INTEGER NOT NULL, reason TEXT NOT NULL, topic INTEGER NOT NULL,
                       body BLOB NOT NULL, PRIMARY KEY(consumer, position)) WITHOUT ROWID;
+)sql",
+    // 2: what is old is told by the time during which a daemon ran (meta "ran", nanoseconds), not
+    // by the wall clock; `watches.seen` is that time from now on. `marks`: entries up to `position`
+    // were there at `ran`; `set_back`: the next one was written after the wall clock was set back.
+    // Meta "reserved": positions up to it may have been given.
+    R"sql(
+CREATE TABLE marks(position INTEGER PRIMARY KEY, ran INTEGER NOT NULL, set_back INTEGER NOT NULL);
+ALTER TABLE consumers ADD COLUMN used INTEGER NOT NULL DEFAULT 0;
+UPDATE watches SET seen=0;
 )sql",
 };
 

@@ -2,6 +2,8 @@
 
 #include <sqlite3.h>
 
+#include <cerrno>
+#include <cstring>
 #include <utility>
 
 namespace inotifier::sqlite {
@@ -10,9 +12,30 @@ namespace {
 /// Bindings of an empty view must not become NULL.
 const char* data_of(std::string_view bytes) { return bytes.data() == nullptr ? "" : bytes.data(); }
 
+/// Of a write, or of opening a file, that failed; else 0. sqlite3_system_errno() does not know that
+/// of a COMMIT; the files do.
+int errno_of(sqlite3* handle, int result) {
+  if ((result & 0xff) == SQLITE_CANTOPEN) return sqlite3_system_errno(handle);
+  if (result != SQLITE_IOERR_WRITE && result != SQLITE_IOERR_FSYNC &&
+      result != SQLITE_IOERR_TRUNCATE) {
+    return 0;
+  }
+  for (const int which : {SQLITE_FCNTL_JOURNAL_POINTER, SQLITE_FCNTL_FILE_POINTER}) {
+    sqlite3_file* file = nullptr;
+    int error = 0;
+    sqlite3_file_control(handle, "main", which, &file);
+    if (file == nullptr || file->pMethods == nullptr) continue;
+    file->pMethods->xFileControl(file, SQLITE_FCNTL_LAST_ERRNO, &error);
+    if (error != 0) return error;
+  }
+  return sqlite3_system_errno(handle);
+}
+
 }  // namespace
 
+// SQLite tells ENOSPC while it writes by a code of its own, all else by errno.
 bool Error::is_full() const {
+  if (system == ENOSPC || system == EDQUOT || system == EFBIG) return true;
   switch (code) {
     case SQLITE_FULL:
     // The shared memory of the WAL could not grow.
@@ -42,10 +65,11 @@ Database::Database(const std::string& path) : path_(path) {
       SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE,
       nullptr);
   if (result != SQLITE_OK) {
-    const std::string what = "sqlite3_open " + path + ": " +
+    const int system = handle_ == nullptr ? 0 : sqlite3_system_errno(handle_);
+    const std::string what = path + ": sqlite3_open: " +
                              (handle_ == nullptr ? "out of memory" : sqlite3_errmsg(handle_));
     sqlite3_close(std::exchange(handle_, nullptr));
-    throw Error(result, what);
+    throw Error(result, system, what);
   }
 }
 
@@ -65,7 +89,10 @@ Database& Database::operator=(Database&& other) noexcept {
 }
 
 void Database::fail(int result, const char* call) const {
-  throw Error(result, std::string(call) + " " + path_ + ": " + sqlite3_errmsg(handle_));
+  const int system = errno_of(handle_, result);
+  std::string what = path_ + ": " + call + ": " + sqlite3_errmsg(handle_);
+  if (system != 0) what += std::string(": ") + ::strerrordesc_np(system);
+  throw Error(result, system, what);
 }
 
 void Database::run(const char* sql) {
@@ -133,10 +160,12 @@ bool Statement::step() {
     sqlite3_reset(handle_);
     return false;
   }
-  const std::string what = std::string(sqlite3_sql(handle_)) + " " + database_->path() + ": " +
-                           sqlite3_errmsg(database_->handle());
-  sqlite3_reset(handle_);
-  throw Error(result, what);
+  try {
+    database_->fail(result, sqlite3_sql(handle_));
+  } catch (...) {
+    sqlite3_reset(handle_);
+    throw;
+  }
 }
 
 void Statement::reset() { sqlite3_reset(handle_); }
@@ -152,6 +181,25 @@ std::string_view Statement::bytes(int column) const {
 
 bool Statement::is_null(int column) const {
   return sqlite3_column_type(handle_, column) == SQLITE_NULL;
+}
+
+Synchronous::Synchronous(Database& database, bool wanted)
+    : database_(wanted ? &database : nullptr) {
+  if (database_ == nullptr) return;
+  constexpr std::int64_t kFull = 2;
+  if (database_->number("PRAGMA synchronous") >= kFull) {
+    database_ = nullptr;  // so does every commit
+  } else {
+    database_->run("PRAGMA synchronous = FULL");
+  }
+}
+
+Synchronous::~Synchronous() {
+  if (database_ == nullptr) return;
+  try {
+    database_->run("PRAGMA synchronous = NORMAL");
+  } catch (const Error&) {  // NOLINT(bugprone-empty-catch): slower, but no less safe
+  }
 }
 
 Transaction::Transaction(Database& database) : database_(database) {

@@ -13,11 +13,14 @@ struct sqlite3_stmt;
 
 namespace inotifier::sqlite {
 
-/// `what` has the call, SQLite's words and the path.
+/// `what` has the path, the call and the cause.
 struct Error : std::runtime_error {
-  Error(int result, const std::string& what) : std::runtime_error(what), code(result) {}
-  int code;  ///< extended result code
-  /// No room: what failed can be done again later.
+  Error(int result, int system_error, const std::string& what)
+      : std::runtime_error(what), code(result), system(system_error) {}
+  int code;    ///< extended result code
+  int system;  ///< errno of the call that failed, if it was one of the operating system
+  /// No room: the disk is full, or a quota or a limit of file sizes is reached. What failed can be
+  /// done again later.
   bool is_full() const;
   /// Another process writes, or will not let us.
   bool is_locked() const;
@@ -49,6 +52,7 @@ class Database {
   std::int64_t last_row() const;
   const std::string& path() const { return path_; }
   sqlite3* handle() const { return handle_; }
+  /// Throws the Error of the call that has just failed with `result`.
   [[noreturn]] void fail(int result, const char* call) const;
 
  private:
@@ -102,6 +106,18 @@ class Statement {
  private:
   Database* database_ = nullptr;
   sqlite3_stmt* handle_ = nullptr;
+};
+
+/// While it lives, a commit returns when it is on the disk.
+class Synchronous {
+ public:
+  Synchronous(Database& database, bool wanted);
+  ~Synchronous();
+  Synchronous(const Synchronous&) = delete;
+  Synchronous& operator=(const Synchronous&) = delete;
+
+ private:
+  Database* database_;
 };
 
 /// Rolls back unless commit() was called.

@@ -52,13 +52,13 @@ bool StateStore::find_watch(std::string_view name, Watch& watch) {
 }
 
 StateStore::Watch StateStore::open_watch(std::string_view name, std::string_view previous_name,
-                                         std::string_view root, Nanos wall) {
+                                         std::string_view root, Nanos wall, Nanos ran) {
   Watch watch;
   watch.born = wall;
   if (database_ == nullptr) return watch;
   if (find_watch(name, watch) || (!previous_name.empty() && find_watch(previous_name, watch))) {
     sqlite::Statement set(*database_, "UPDATE watches SET name=?, root=?, seen=? WHERE id=?");
-    set.bind_text(1, name).bind_blob(2, root).bind(3, wall).bind(4, watch.id);
+    set.bind_text(1, name).bind_blob(2, root).bind(3, ran).bind(4, watch.id);
     try {
       set.run();
     } catch (const sqlite::Error& error) {
@@ -67,27 +67,27 @@ StateStore::Watch StateStore::open_watch(std::string_view name, std::string_view
   } else {
     sqlite::Statement add(*database_,
                           "INSERT INTO watches(name, root, born, seen) VALUES(?,?,?,?)");
-    add.bind_text(1, name).bind_blob(2, root).bind(3, wall).bind(4, wall).run();
+    add.bind_text(1, name).bind_blob(2, root).bind(3, wall).bind(4, ran).run();
     watch.id = database_->last_row();
   }
   open_.insert(watch.id);
   return watch;
 }
 
-void StateStore::close_watch(std::int64_t watch, Nanos wall) {
+void StateStore::close_watch(std::int64_t watch, Nanos ran) {
   open_.erase(watch);
-  if (database_ != nullptr) statements_->note_watch.bind(1, wall).bind(2, watch).run();
+  if (database_ != nullptr) statements_->note_watch.bind(1, ran).bind(2, watch).run();
 }
 
-void StateStore::note_open(Nanos wall) {
-  for (const std::int64_t watch : open_) statements_->note_watch.bind(1, wall).bind(2, watch).run();
+void StateStore::note_open(Nanos ran) {
+  for (const std::int64_t watch : open_) statements_->note_watch.bind(1, ran).bind(2, watch).run();
 }
 
-bool StateStore::forget_watch(Nanos wall) {
+bool StateStore::forget_watch(Nanos ran) {
   std::int64_t watch = 0;
   std::string name;
   sqlite::Statement old(*database_, "SELECT id, name FROM watches WHERE seen<?");
-  old.bind(1, wall);
+  old.bind(1, ran);
   while (watch == 0 && old.step()) {
     if (is_open(old.integer(0))) continue;
     watch = old.integer(0);

@@ -34,16 +34,18 @@ class StateStore {
     Nanos born = 0;      ///< wall clock: when it was first watched; committed before its first scan
     bool known = false;  ///< it was watched before
   };
+  // `ran`: times of the RunningClock.
+
   /// See Journal::open_watch().
   Watch open_watch(std::string_view name, std::string_view previous_name, std::string_view root,
-                   Nanos wall);
-  void close_watch(std::int64_t watch, Nanos wall);
+                   Nanos wall, Nanos ran);
+  void close_watch(std::int64_t watch, Nanos ran);
   bool is_open(std::int64_t watch) const { return open_.contains(watch); }
   /// Notes that the open watches are configured now.
-  void note_open(Nanos wall);
-  /// Deletes some rows of a watch that has not been configured since `wall`, in a transaction of
+  void note_open(Nanos ran);
+  /// Deletes some rows of a watch that has not been configured since `ran`, in a transaction of
   /// its own. False if there is none.
-  bool forget_watch(Nanos wall);
+  bool forget_watch(Nanos ran);
 
   // --- its tables
 

@@ -15,6 +15,7 @@ namespace {
 // About 5 ms: one is what a small request costs.
 constexpr std::size_t kWorkPerTurn = 64;
 constexpr std::size_t kMaxRequestId = 64;
+constexpr Nanos kExpiryInterval = 10 * kSecond;
 
 Value id_of(const Value& body) {
   const Value* id = body.find("request");
@@ -89,11 +90,20 @@ void FetchService::after_turn(const Now& now) {
   context.flush();
   context.replies.send();
   if (const StoredConsumer* consumer = context.feed.turn(now)) context.polls.wake(*consumer);
+  forget_expired(now);
   deadline_ = context.polls.deadline(now);
   if (const auto feed = context.feed.deadline(); feed && (!deadline_ || *feed < *deadline_)) {
     deadline_ = feed;
   }
   context.work = 0;
+}
+
+void FetchService::forget_expired(const Now& now) {
+  FetchContext& context = *context_;
+  if (now.mono < next_expiry_ || context.journal.blocked()) return;
+  context.polls.note_seen(now);
+  const bool more = context.consumers.forget_expired(now);
+  next_expiry_ = more ? now.mono : now.mono + kExpiryInterval;
 }
 
 }  // namespace inotifier

@@ -55,9 +55,11 @@ class FetchService {
 
  private:
   void run(Request& request, std::string_view body);
+  void forget_expired(const Now& now);
 
   std::unique_ptr<FetchContext> context_;
   std::optional<Nanos> deadline_;
+  Nanos next_expiry_ = 0;  ///< monotonic: when expired consumers are looked for again
 };
 
 }  // namespace inotifier

@@ -111,6 +111,12 @@ void LongPolls::rewind(const StoredConsumer& consumer) {
   wake(consumer);
 }
 
+void LongPolls::note_seen(const Now& now) {
+  for (const LongPoll& poll : polls_) {
+    if (poll.consumer != nullptr) ownership_.note_seen(*poll.consumer, now);
+  }
+}
+
 void LongPolls::written() {
   for (LongPoll& poll : polls_) poll.unwritten = false;
 }

@@ -72,6 +72,9 @@ class LongPolls {
   /// A request may have changed leases.
   void leases_changed() { changed_ = true; }
 
+  /// A consumer is in use while a poll waits for it.
+  void note_seen(const Now& now);
+
   /// What came with them is written.
   void written();
   void refuse_unwritten();

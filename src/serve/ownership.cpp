@@ -5,12 +5,6 @@
 #include "serve/request.hpp"
 
 namespace inotifier {
-namespace {
-
-// `seen` alone is written at most so often.
-constexpr Nanos kSeenInterval = 600 * kSecond;
-
-}  // namespace
 
 void Ownership::check(const StoredConsumer& consumer, std::string_view client) {
   if (consumer.kept.owner == client) return;
@@ -57,10 +51,7 @@ void Ownership::renew(StoredConsumer& consumer, Nanos mono) {
 }
 
 void Ownership::note_seen(StoredConsumer& consumer, const Now& now) {
-  if (!journal_.blocked() && now.wall - consumer.seen_written >= kSeenInterval) {
-    consumers_.change(consumer);
-  }
-  consumer.kept.seen = now.wall;
+  consumers_.note_used(consumer, now);
 }
 
 }  // namespace inotifier

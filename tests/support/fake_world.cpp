@@ -83,7 +83,7 @@ void FakeWorld::start(const std::vector<WatchConfig>& watches) {
   JournalOptions options;
   options.daemon_name = "test";
   if (kept_) options.path = kept_->path();
-  journal_ = std::make_unique<Journal>(options, now_.wall);
+  journal_ = std::make_unique<Journal>(options, now_);
   pipeline_ = std::make_unique<Pipeline>(
       fs_, *journal_,
       [this](std::string_view, std::string_view body) { events_.push_back(decode(body)); });

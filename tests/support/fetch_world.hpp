@@ -32,7 +32,7 @@ class FetchWorld {
   }
   void start() {
     options.daemon_name = "test";
-    journal = std::make_unique<Journal>(options, now.wall);
+    journal = std::make_unique<Journal>(options, now);
     start_service();
   }
   void start_service() {

@@ -24,7 +24,7 @@ JournalOptions options_of(const std::string& path) {
 }  // namespace
 
 LivePipeline::LivePipeline(const std::vector<WatchConfig>& watches, const std::string& journal)
-    : journal_(options_of(journal), read_clocks().wall),
+    : journal_(options_of(journal), read_clocks()),
       pipeline_(fs_, journal_,
                 [this](std::string_view, std::string_view body) {
                   Event event = decode(body);

@@ -11,10 +11,8 @@ namespace {
 
 /// A journal of at most 1 MiB with one consumer.
 struct Log {
-  explicit Log(const std::string& path) : journal(options(path), now.wall) {
-    journal.database()->run(
-        "INSERT INTO consumers(name, position, types, watches, created, seen) "
-        "VALUES('c', 0, x'90', x'90', 0, 9000000000000000000)");
+  explicit Log(const std::string& path) : journal(options(path), now) {
+    journal.set_wanted_after([this](const Now&) { return position; });
   }
 
   static JournalOptions options(const std::string& path) {
@@ -38,11 +36,10 @@ struct Log {
     }
   }
 
-  void ack(std::uint64_t position) {
-    journal.database()->run(("UPDATE consumers SET position=" + std::to_string(position)).c_str());
-  }
+  void ack(std::uint64_t up_to) { position = up_to; }
 
   Now now{1'000'000'000'000, 1'700'000'000'000'000'000};
+  std::uint64_t position = 0;  ///< of the consumer
   Journal journal;
 };
 
@@ -57,6 +54,10 @@ TEST_CASE("a full journal is crowded only by what a consumer has not had") {
   CHECK_FALSE(log.journal.is_crowded(log.now));
   // In use for long: as much is kept as may be, and the consumer is always a moment behind.
   log.emit(2000);
+  CHECK(log.journal.is_crowded(log.now));
+  log.now.mono += 601 * kSecond;  // it gets nowhere
+  CHECK_FALSE(log.journal.is_crowded(log.now));
+  log.ack(log.journal.events().last_position() - 1200);
   CHECK(log.journal.is_crowded(log.now));
   log.ack(log.journal.events().last_position() - 10);
   CHECK(log.journal.events().bytes() > (1 << 20) / 10 * 8);

@@ -1,8 +1,10 @@
 #include "journal/journal.hpp"
 
 #include <doctest/doctest.h>
+#include <sys/resource.h>
 
 #include <algorithm>
+#include <csignal>
 #include <filesystem>
 #include <fstream>
 #include <string>
@@ -46,7 +48,7 @@ std::string refusal(const std::string& path) {
   JournalOptions options;
   options.path = path;
   try {
-    const Journal journal(options, 1);
+    const Journal journal(options, Now());
   } catch (const SetupError& error) {
     return error.what();
   }
@@ -213,45 +215,174 @@ TEST_CASE("journal: files that are no journal of ours are refused and left as th
 
 TEST_CASE("journal: what is known of a watch is kept for a while after it was removed") {
   constexpr Nanos kDay = 24 * 3600 * kSecond;
-  constexpr Nanos kStart = 1'700'000'000 * kSecond;
   constexpr int kRows = 2500;
   const KeptJournal kept;
   JournalOptions options;
   options.path = kept.path();
   options.daemon_name = "test";
-  const auto rows_of = [&](Journal& journal, const char* name, Nanos wall) {
+  const auto open = [&](Journal& journal, const char* name, int more) {
     FileTable files;
     WatchTable directories;
-    const Journal::Watch watch = journal.open_watch(name, "", "/w", wall);
-    journal.load({watch.id, name, &files, &directories});
+    const Journal::Watch watch = journal.open_watch(name, "", "/w", 1);
+    const Journal::Tables tables{watch.id, name, &files, &directories};
+    journal.load(tables);
+    for (int i = 0; i < more; ++i) files.put(0, "f" + std::to_string(i), Row());
+    REQUIRE(journal.commit({}, 1, {&tables, 1}, {}));
     return files.size();
   };
-  {
-    Journal journal(options, kStart);
-    for (const char* name : {"stays", "goes"}) {
-      FileTable files;
-      WatchTable directories;
-      const Journal::Watch watch = journal.open_watch(name, "", "/w", kStart);
-      const Journal::Tables tables{watch.id, name, &files, &directories};
-      journal.load(tables);
-      for (int i = 0; i < kRows; ++i) files.put(0, "f" + std::to_string(i), Row());
-      journal.commit({}, kStart, {&tables, 1}, {});
+  const auto watches = [](Journal& journal, Nanos time) {
+    while (journal.tidy({time, 1'700'000'000 * kSecond})) {
     }
-  }
-  const auto tidy = [](Journal& journal, Nanos wall) {
-    for (Now now{1'000'000 * kSecond, wall}; journal.tidy(now);) now.mono += kSecond;
+    return journal.database()->number("SELECT count(*) FROM watches");
   };
   {
-    Journal journal(options, kStart + 6 * kDay);
-    CHECK(rows_of(journal, "stays", kStart + 6 * kDay) == kRows);
-    tidy(journal, kStart + 6 * kDay);
+    Journal journal(options, {0, 1'700'000'000 * kSecond});
+    for (const char* name : {"stays", "goes"}) open(journal, name, kRows);
   }
   {
-    Journal journal(options, kStart + 8 * kDay);
-    CHECK(rows_of(journal, "stays", kStart + 8 * kDay) == kRows);
-    tidy(journal, kStart + 8 * kDay);
-    CHECK(rows_of(journal, "goes", kStart + 8 * kDay) == 0);
+    Journal journal(options, {0, 1'700'000'000 * kSecond});
+    CHECK(open(journal, "stays", 0) == kRows);
+    CHECK(watches(journal, 6 * kDay) == 2);
+    CHECK(watches(journal, 8 * kDay) == 1);
   }
-  Journal journal(options, kStart + 9 * kDay);
-  CHECK(rows_of(journal, "stays", kStart + 9 * kDay) == kRows);
+  Journal journal(options, {0, 1'700'000'000 * kSecond});
+  CHECK(open(journal, "stays", 0) == kRows);
+  CHECK(open(journal, "goes", 0) == 0);
+}
+
+TEST_CASE("journal: steps of the wall clock make nothing older") {
+  constexpr Nanos kDay = 24 * 3600 * kSecond;
+  World world;
+  const Value::Map fetch{{"op", "fetch"}, {"consumer", "c"}, {"client", "me"}};
+  world.emit("file.completed", "in", 5);
+  world.ask(fetch);
+  const auto tidied = [&] {
+    while (world.journal->tidy(world.now)) {
+    }
+    world.turn();
+    return all(*world.journal).size();
+  };
+  for (const Nanos step : {40 * kDay, -80 * kDay, 40 * kDay}) {
+    world.now.wall += step;
+    world.pass_silently(20 * kSecond);
+    CHECK(tidied() == 5);
+    world.restart(kSecond);
+    CHECK(tidied() == 5);
+    CHECK(world.service->consumers() == 1);
+  }
+  // A start with a wrong clock counts no more than another one.
+  world.restart(40 * kDay);
+  CHECK(tidied() == 5);
+  world.pass_silently(8 * kDay);
+  CHECK(tidied() == 5);  // the consumer wants them
+  world.pass_silently(23 * kDay);
+  CHECK(tidied() == 0);
+  CHECK(world.service->consumers() == 0);
+}
+
+TEST_CASE("journal: no position is given twice after a power cut, whatever the clock says") {
+  World world;
+  world.emit();
+  world.save();
+  const auto taken_back = world.emit("file.completed", "in", 1000);
+  world.stop();
+  world.rewind();
+  for (const Nanos wall : {std::int64_t{0}, -kSecond, 8'000'000'000 * kSecond, std::int64_t{0}}) {
+    world.now.wall = wall;
+    world.start();
+    CHECK(world.emit() > taken_back);
+    world.stop();
+  }
+}
+
+TEST_CASE("journal: places by time where the clock was set back") {
+  World world;
+  const auto first = world.emit();
+  const Nanos start = world.now.wall;
+  world.now.wall += 7200 * kSecond;
+  const auto ahead = world.emit();
+  world.now.wall = start + 60 * kSecond;
+  const auto back = world.emit();
+  world.pass_silently(60 * kSecond);
+  const auto last = world.emit();
+  EventLog& events = world.journal->events();
+  CHECK(events.position_before(start + 30 * kSecond) == first);
+  CHECK(events.position_before(start + 90 * kSecond) == first);
+  CHECK(events.position_before(start + 7201 * kSecond) == last);
+  CHECK(ahead < back);
+  world.restart(kSecond);
+  CHECK(world.journal->events().position_before(start + 90 * kSecond) == first);
+}
+
+TEST_CASE("journal: a limit of file sizes is waited out") {
+  World world;
+  std::signal(SIGXFSZ, SIG_IGN);
+  rlimit before{};
+  REQUIRE(getrlimit(RLIMIT_FSIZE, &before) == 0);
+  rlimit small = before;
+  small.rlim_cur = 4096;
+  REQUIRE(setrlimit(RLIMIT_FSIZE, &small) == 0);
+  std::vector<WatchReport> turn(500);
+  for (WatchReport& report : turn) {
+    report.watch = "in";
+    report.root = "/srv/in";
+    report.report.type = "file.stalled";
+  }
+  int published = 0;
+  const auto publish = [&](std::string_view, std::string_view) { ++published; };
+  bool committed = true;
+  bool retried = true;
+  std::string error;
+  try {
+    committed = world.journal->commit(turn, world.now.wall, {}, publish);
+    retried = world.journal->retry({}, publish);
+  } catch (const SetupError& thrown) {
+    error = thrown.what();
+  }
+  REQUIRE(setrlimit(RLIMIT_FSIZE, &before) == 0);
+  CHECK(error == "");
+  CHECK_FALSE(committed);
+  CHECK_FALSE(retried);
+  CHECK(world.journal->blocked());
+  CHECK(published == 0);
+  CHECK(world.journal->retry({}, publish));
+  CHECK(published == 500);
+  CHECK(all(*world.journal).size() == 500);
+}
+
+TEST_CASE("consumers: those that nobody uses are forgotten, those in use are not") {
+  World world;
+  world.stop();
+  world.options.consumer_expiry = 3600 * kSecond;
+  world.start();
+  const auto fetch = [](const std::string& name) {
+    return Value::Map{{"op", "fetch"}, {"consumer", name}, {"client", "me"}};
+  };
+  for (int i = 0; i < 1200; ++i) world.ask(fetch("job-" + std::to_string(i)));
+  world.ask(fetch("stays"));
+  CHECK(world.service->consumers() == 1201);
+  for (int i = 0; i < 3; ++i) {
+    world.pass_silently(1800 * kSecond);
+    world.ask(fetch("stays"));
+  }
+  world.pass(kSecond);
+  CHECK(world.service->consumers() == 1);
+  world.restart(kSecond);
+  CHECK(world.service->consumers() == 1);
+}
+
+TEST_CASE("consumers: one that is abandoned does not hold scans back for long") {
+  World world;
+  world.stop();
+  world.options.retain_size = 1 << 20;
+  world.start();
+  world.ask({{"op", "fetch"}, {"consumer", "tried-once"}, {"client", "me"}});
+  world.emit("file.completed", "in", 1000, std::string(1000, 'x'));
+  CHECK(world.journal->is_crowded(world.now));
+  world.pass_silently(31 * kSecond);
+  CHECK_FALSE(world.journal->is_crowded(world.now));
+  world.restart(kSecond);
+  CHECK(world.journal->is_crowded(world.now));
+  world.pass_silently(6 * kSecond);
+  CHECK_FALSE(world.journal->is_crowded(world.now));
 }

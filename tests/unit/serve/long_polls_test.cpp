@@ -51,7 +51,7 @@ struct World : KeptJournal {
   }
 
   Now now{1'000 * kSecond, 1'800'000'000 * kSecond};
-  Journal journal{options_at(path()), now.wall};
+  Journal journal{options_at(path()), now};
   Consumers consumers{journal, now.mono};
   Ownership ownership{journal, consumers};
   std::vector<std::string> sent;

@@ -13,7 +13,7 @@ using namespace inotifier;
 namespace {
 
 struct World {
-  Journal journal{{}, 0};
+  Journal journal{{}, Now()};
   std::vector<Value> sent;
   Replies replies{
       journal, [this](const Route&, std::string_view body) { sent.push_back(decode_value(body)); }};

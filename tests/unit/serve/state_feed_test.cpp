@@ -13,7 +13,7 @@ TEST_CASE("state feed: a consumer is fed until its state is complete, one slice 
   JournalOptions options;
   options.path = kept.path();
   options.daemon_name = "test";
-  Journal journal(options, now.wall);
+  Journal journal(options, now);
   Consumers consumers(journal, now.mono);
   StateFeed feed(journal, consumers);
   CHECK(!feed.deadline());
