@@ -50,7 +50,7 @@ Spent measure(const std::string& journal, bool publish, bool by_rename, int file
   JournalOptions options;
   options.path = journal;
   options.daemon_name = "bench";
-  Journal log(options, now.wall);
+  Journal log(options, now);
   zmq::context_t context;
   zmq::socket_t subscriber(context, zmq::socket_type::sub);
   std::unique_ptr<Publisher> publisher;
