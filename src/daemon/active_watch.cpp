@@ -42,6 +42,7 @@ WatchOptions ActiveWatch::watcher_options() {
   options.mask = processor_->mask() | raw_.mask();
   options.raw = raw_.any();
   options.poll_interval = config_.poll_interval;
+  options.require_lease = config_.require_lease;
   options.known = kept_.known;
   options.enters = [this](std::string_view path) { return filters_.enters(path); };
   return options;
@@ -137,7 +138,8 @@ void ActiveWatch::on_degraded(const Degraded& what) {
   if (!what.path.empty()) data.emplace_back("directory", to_utf8(what.path));
   data.emplace_back("detail", to_utf8(what.detail));
   on_status("degraded", std::move(data));
-  if (config_.require_lease && what.reason == Degraded::Reason::kNoLease) {
+  // One file that cannot be judged, or another volume later on, does not end the other watches.
+  if (config_.require_lease && what.by_type && shared_.turn <= 1) {
     throw SetupError("watch " + config_.name + " (" + config_.path +
                      "): leases do not work here and require_lease = true");
   }

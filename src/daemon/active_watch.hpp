@@ -50,6 +50,7 @@ class ActiveWatch final : public EventSource::Sink, public Out {
     Renames& renames;
     const std::vector<ProcessorFactory>& factories;
     std::vector<WatchReport>& reports;  ///< of this turn
+    const std::uint32_t& turn;          ///< its number; 1 = the first
   };
 
   /// Throws UsageError if nobody knows the processor. One of use_inotify() and use_poller() comes
@@ -82,7 +83,7 @@ class ActiveWatch final : public EventSource::Sink, public Out {
     raw_.on_record(record, path, *this);
   }
   void on_status(std::string_view type, Value::Map data) override;
-  /// Throws SetupError if leases are required and do not work.
+  /// Throws SetupError in the first turn if leases are required and the file system has none.
   void on_degraded(const Degraded& what) override;
   void on_scanned(Origin origin, std::string_view reason, Nanos duration) override {
     tally_.on_scanned(origin, reason, duration);

@@ -42,20 +42,23 @@ LiveConfig::LiveConfig(LoadOptions options)
 
 std::optional<std::vector<WatchConfig>> LiveConfig::reload() {
   try {
-    Config config = load(options_);
-    if (config.log != config_.log) set_up_log(config.log);
-    if (config.publish != config_.publish || config.fetch != config_.fetch ||
-        config.journal != config_.journal || config.security != config_.security ||
-        config.daemon_name != config_.daemon_name) {
-      log::warning("SIGHUP: only watches and [log] are changed now; the rest wants a restart");
-    }
-    config_.log = config.log;
-    log::info("SIGHUP: the configuration was read again");
-    return std::move(config.watches);
+    read_ = load(options_);
+    return read_.watches;
   } catch (const std::exception& error) {
     log::error("SIGHUP: everything stays as it is: {}", error.what());
     return std::nullopt;
   }
+}
+
+void LiveConfig::accept() {
+  if (read_.log != config_.log) set_up_log(read_.log);
+  if (read_.publish != config_.publish || read_.fetch != config_.fetch ||
+      read_.journal != config_.journal || read_.security != config_.security ||
+      read_.daemon_name != config_.daemon_name) {
+    log::warning("SIGHUP: only watches and [log] are changed now; the rest wants a restart");
+  }
+  config_.log = read_.log;
+  log::info("SIGHUP: the configuration was read again");
 }
 
 }  // namespace inotifier

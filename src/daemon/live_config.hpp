@@ -16,13 +16,16 @@ class LiveConfig {
 
   /// As read at the start, but for [log].
   const Config& get() const { return config_; }
-  /// Reads it again, and sets up the log if that has changed. The watches there shall be from now
-  /// on; nothing if it is in error: then it goes on as before.
+  /// Reads it again. The watches there shall be from now on; nothing if it is in error: then it
+  /// goes on as before.
   std::optional<std::vector<WatchConfig>> reload();
+  /// The watches of reload() are there: the rest of what can be changed now is, too.
+  void accept();
 
  private:
   LoadOptions options_;
   Config config_;
+  Config read_;  ///< by reload()
 };
 
 }  // namespace inotifier

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/error.hpp"
 #include "base/log.hpp"
 
 namespace inotifier {
@@ -27,7 +28,7 @@ ActiveWatch& Pipeline::make_watch(const WatchConfig& config) {
   const Journal::Watch kept =
       journal_.open_watch(config.name, config.previous_name, config.path, fs_.wall_clock());
   watches_.push_back(std::make_unique<ActiveWatch>(
-      ActiveWatch::Shared{fs_, renames_, factories_, reports_}, config, kept));
+      ActiveWatch::Shared{fs_, renames_, factories_, reports_, turn_}, config, kept));
   return *watches_.back();
 }
 
@@ -52,7 +53,8 @@ std::size_t Pipeline::add_remote_watch(const WatchConfig& config, RemoteWatch::A
       watch,
       Degraded{Degraded::Reason::kPolled, "",
                "a network or FUSE file system: writes of other machines give no events and leases "
-               "do not tell; it is polled, and a file is finished when it was quiet"});
+               "do not tell; it is polled, and a file is finished when it was quiet",
+               true});
 }
 
 std::function<bool(std::string_view)> Pipeline::enters(std::size_t watch) const {
@@ -78,9 +80,19 @@ void Pipeline::change_watch(std::size_t watch, const WatchConfig& config) {
   list_live();
 }
 
-void Pipeline::remove_watch(std::size_t watch) {
+void Pipeline::note_change(const std::vector<std::size_t>& removed,
+                           std::vector<const WatchConfig*> added) {
+  // What is added may be what was removed, under another name or at another place.
   persist(true);
-  journal_.close_watch(watches_[watch]->tables().watch);
+  if (journal_.blocked()) throw SetupError("the journal has no room");
+  Journal::WatchChange change{{}, std::move(added)};
+  for (const std::size_t watch : removed) {
+    change.closed.push_back(watches_[watch]->tables().watch);
+  }
+  journal_.change_watches(change, fs_.wall_clock());
+}
+
+void Pipeline::remove_watch(std::size_t watch) {
   watches_[watch].reset();
   list_live();
 }

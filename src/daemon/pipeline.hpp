@@ -53,6 +53,9 @@ class Pipeline {
   /// Other options for the watch of the same name, path and source. What is known of its files
   /// stays; a rescan follows.
   void change_watch(std::size_t watch, const WatchConfig& config);
+  /// The journal takes note that these are removed and those are added; remove_watch() and
+  /// add_watch() follow. Throws SetupError if there is no room for that: then nothing is changed.
+  void note_change(const std::vector<std::size_t>& removed, std::vector<const WatchConfig*> added);
   /// Its number is not used again. What is known of its files stays in the journal.
   void remove_watch(std::size_t watch);
 

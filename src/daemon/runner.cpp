@@ -74,7 +74,7 @@ void Runner::reload() {
   const auto watches = owner_.on_hangup();
   if (!watches) return;
   source_.stop();
-  watches_.change_to(*watches);
+  if (watches_.change_to(*watches)) owner_.on_reloaded();
   source_.start();
 }
 

@@ -34,6 +34,8 @@ class Runner {
     virtual int wake_fd() const { return -1; }
     /// SIGHUP: the watches there shall be from now on; nothing: it goes on as before.
     virtual std::optional<std::vector<WatchConfig>> on_hangup() { return std::nullopt; }
+    /// They are those of the last on_hangup() now.
+    virtual void on_reloaded() {}
   };
 
   /// `journal`: without a path nothing is kept. Throws SetupError.

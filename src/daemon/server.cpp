@@ -70,6 +70,7 @@ class PublishingOwner final : public Runner::Owner {
   int wake_fd() const override { return fetch_.fd(); }
 
   std::optional<std::vector<WatchConfig>> on_hangup() override { return config_.reload(); }
+  void on_reloaded() override { config_.accept(); }
 
   const std::vector<std::string>& endpoints() const { return publisher_.endpoints(); }
 

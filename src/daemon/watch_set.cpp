@@ -52,34 +52,51 @@ void WatchSet::remove(const Running& running) {
   std::erase_if(pollers_, [&](const auto& one) { return one->watch() == running.number; });
 }
 
-void WatchSet::change_to(const std::vector<WatchConfig>& watches) {
-  std::vector<Running> before = std::exchange(running_, {});
+bool WatchSet::change_to(const std::vector<WatchConfig>& watches) {
+  std::vector<Running> gone = running_;
+  std::vector<Running> kept;
   std::vector<const WatchConfig*> fresh;
   for (const WatchConfig& watch : watches) {
-    const auto known = std::find_if(before.begin(), before.end(), [&](const Running& running) {
+    const auto known = std::find_if(gone.begin(), gone.end(), [&](const Running& running) {
       const WatchConfig& old = running.config;
       return old.name == watch.name && old.path == watch.path && old.backend == watch.backend &&
              old.recursive == watch.recursive && (!running.polled_remotely || old == watch);
     });
-    if (known == before.end()) {
+    if (known == gone.end()) {
       fresh.push_back(&watch);
       continue;
     }
-    if (known->config != watch) {
-      log::info("watch {}: other options", watch.name);
-      pipeline_.change_watch(known->number, watch);
-    }
-    running_.push_back({watch, known->number, known->polled_remotely});
-    before.erase(known);
+    kept.push_back(std::move(*known));
+    gone.erase(known);
   }
-  for (const Running& gone : before) {
-    log::info("watch {}: removed", gone.config.name);
-    remove(gone);
+  std::vector<std::size_t> removed;
+  for (const Running& running : gone) removed.push_back(running.number);
+  try {
+    pipeline_.note_change(removed, fresh);
+  } catch (const SetupError& error) {
+    log::error("SIGHUP: everything stays as it is: {}", error.what());
+    return false;
+  }
+
+  for (Running& running : kept) {
+    const auto watch = std::find_if(watches.begin(), watches.end(), [&](const WatchConfig& one) {
+      return one.name == running.config.name;
+    });
+    if (running.config == *watch) continue;
+    log::info("watch {}: other options", watch->name);
+    pipeline_.change_watch(running.number, *watch);
+    running.config = *watch;
+  }
+  running_ = std::move(kept);
+  for (const Running& running : gone) {
+    log::info("watch {}: removed", running.config.name);
+    remove(running);
   }
   for (const WatchConfig* watch : fresh) {
     log::info("watch {}: {} ({})", watch->name, watch->path, watch->processor);
     add(*watch);
   }
+  return true;
 }
 
 }  // namespace inotifier

@@ -22,8 +22,9 @@ class WatchSet {
   void add(const WatchConfig& watch);
   /// While the source is stopped, and the pipeline between turns and not blocked. The kernel's
   /// queues hold what happens meanwhile: a watch that stays, stays as it is, and one with other
-  /// options keeps its instance.
-  void change_to(const std::vector<WatchConfig>& watches);
+  /// options keeps its instance. False, and nothing is changed, if the journal cannot note it; the
+  /// log says why.
+  bool change_to(const std::vector<WatchConfig>& watches);
 
  private:
   struct Running {

@@ -47,6 +47,12 @@ class PrivateFiles {
   mode_t before_;
 };
 
+std::string no_room(const sqlite::Error& error) {
+  return std::string(error.what()) +
+         ": there is no room for the journal: free some on its file system, or raise the quota or "
+         "the limit of file sizes (ulimit -f)";
+}
+
 }  // namespace
 
 // --- opening
@@ -169,15 +175,24 @@ Journal::Watch Journal::open_watch(std::string_view name, std::string_view previ
     return state_->open_watch(name, previous_name, root, wall, clock_->last());
   } catch (const sqlite::Error& error) {
     (void)may_be_retried(error);
-    throw SetupError(std::string(error.what()) + ": there is no room on its file system");
+    throw SetupError(no_room(error));
   }
 }
 
-void Journal::close_watch(std::int64_t watch) {
+void Journal::change_watches(const WatchChange& change, Nanos wall) {
+  if (!database_) return;
+  StateStore::Open before = state_->open();
   try {
-    state_->close_watch(watch, clock_->last());
+    sqlite::Transaction transaction(database_);
+    for (const std::int64_t watch : change.closed) state_->close_watch(watch, clock_->last());
+    for (const WatchConfig* watch : change.opened) {
+      state_->open_watch(watch->name, watch->previous_name, watch->path, wall, clock_->last());
+    }
+    transaction.commit();
   } catch (const sqlite::Error& error) {
-    (void)may_be_retried(error);  // it goes a little earlier then
+    state_->restore(std::move(before));
+    (void)may_be_retried(error);
+    throw SetupError(no_room(error));
   }
 }
 
@@ -233,10 +248,7 @@ bool Journal::write(std::span<const Tables> tables) {
   } catch (const sqlite::Error& error) {
     (void)may_be_retried(error);
     if (!std::exchange(blocked_, true)) {
-      log::error(
-          "{}: there is no room for the journal. Nothing is announced until there is: free "
-          "some on its file system, or raise the quota or the limit of file sizes (ulimit -f)",
-          error.what());
+      log::error("{}. Nothing is announced until there is", no_room(error));
     }
     return false;
   }

@@ -56,13 +56,17 @@ StateStore::Watch StateStore::open_watch(std::string_view name, std::string_view
   Watch watch;
   watch.born = wall;
   if (database_ == nullptr) return watch;
-  if (find_watch(name, watch) || (!previous_name.empty() && find_watch(previous_name, watch))) {
+  const bool has_row = find_watch(name, watch);
+  if (const auto open = open_.find(watch.id); has_row && open != open_.end()) return open->second;
+  if (has_row || (!previous_name.empty() && find_watch(previous_name, watch))) {
     sqlite::Statement set(*database_, "UPDATE watches SET name=?, root=?, seen=? WHERE id=?");
     set.bind_text(1, name).bind_blob(2, root).bind(3, ran).bind(4, watch.id);
+    const bool is_part = database_->in_transaction();
     try {
       set.run();
     } catch (const sqlite::Error& error) {
-      if (!error.is_full()) throw;  // it was only to be noted
+      // It was only to be noted; but a transaction is over.
+      if (!error.is_full() || is_part) throw;
     }
   } else {
     sqlite::Statement add(*database_,
@@ -70,7 +74,7 @@ StateStore::Watch StateStore::open_watch(std::string_view name, std::string_view
     add.bind_text(1, name).bind_blob(2, root).bind(3, wall).bind(4, ran).run();
     watch.id = database_->last_row();
   }
-  open_.insert(watch.id);
+  open_.emplace(watch.id, watch);
   return watch;
 }
 
@@ -80,7 +84,8 @@ void StateStore::close_watch(std::int64_t watch, Nanos ran) {
 }
 
 void StateStore::note_open(Nanos ran) {
-  for (const std::int64_t watch : open_) statements_->note_watch.bind(1, ran).bind(2, watch).run();
+  for (const auto& [watch, opened] : open_)
+    statements_->note_watch.bind(1, ran).bind(2, watch).run();
 }
 
 bool StateStore::forget_watch(Nanos ran) {

@@ -6,10 +6,11 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
-#include <set>
 #include <span>
 #include <string_view>
+#include <utility>
 
 #include "inotifier/time.hpp"
 #include "journal/event_log.hpp"
@@ -36,11 +37,16 @@ class StateStore {
   };
   // `ran`: times of the RunningClock.
 
-  /// See Journal::open_watch().
+  /// See Journal::open_watch(). One that is open stays as it is.
   Watch open_watch(std::string_view name, std::string_view previous_name, std::string_view root,
                    Nanos wall, Nanos ran);
   void close_watch(std::int64_t watch, Nanos ran);
   bool is_open(std::int64_t watch) const { return open_.contains(watch); }
+  /// By id: the watches that are configured.
+  using Open = std::map<std::int64_t, Watch>;
+  const Open& open() const { return open_; }
+  /// After a transaction that opened and closed some was rolled back: those of before.
+  void restore(Open before) { open_ = std::move(before); }
   /// Notes that the open watches are configured now.
   void note_open(Nanos ran);
   /// Deletes some rows of a watch that has not been configured since `ran`, in a transaction of
@@ -73,7 +79,7 @@ class StateStore {
 
   sqlite::Database* database_;
   std::unique_ptr<Statements> statements_;
-  std::set<std::int64_t> open_;  ///< ids of the watches that are configured
+  Open open_;
 };
 
 }  // namespace inotifier

@@ -24,6 +24,8 @@ struct Degraded {
   Reason reason = Reason::kPolled;
   std::string path;    ///< relative to the root; "" speaks of the watch as a whole
   std::string detail;  ///< path, call, cause and remedy, for a person
+  /// What the root's file system is like: it holds for every file of the watch.
+  bool by_type = false;
 };
 
 /// As watch.degraded and status name it.

@@ -16,6 +16,7 @@ struct WatchOptions {
   std::uint32_t mask = 0;  ///< what processor and raw events need; the watcher adds its own
   bool raw = false;        ///< every record is wanted, also of files that have no name any more
   Nanos poll_interval = 0;
+  bool require_lease = false;
   bool known = false;  ///< the tree was watched in an earlier life: most files are known
   /// Whether a directory (relative path) can hold anything of interest.
   std::function<bool(std::string_view)> enters;

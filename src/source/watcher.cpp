@@ -234,6 +234,7 @@ void Watcher::check_root() {
 
 void Watcher::adopt() {
   tree_.table().set_identity(kRootDir, root_.inode(), root_.dev(), root_.btime(), root_.is_mount());
+  if (options_.require_lease && !root_.traits().leases) tell_no_lease(root_.traits(), true);
   const bool was_lost = std::exchange(lost_told_, false);
   if (was_lost) out_.sink().on_status("restored", {});
   if (scanner_.ever_scanned()) {
@@ -242,6 +243,13 @@ void Watcher::adopt() {
     // It came late: what is not there may be still to come.
     scanner_.begin_scan({"startup", Origin::kStartup, !was_lost});
   }
+}
+
+void Watcher::tell_no_lease(const FsTraits& traits, bool of_root) {
+  out_.degraded({Degraded::Reason::kNoLease, "",
+                 "leases on " + traits.type +
+                     " do not tell whether a writer has a file open: the quiet time decides",
+                 of_root});
 }
 
 /// What is known of the files stays: a root that went away is not the removal of all its files.
@@ -318,9 +326,7 @@ Files::Writer Watcher::writer(DirId dir, std::string_view name, Stat& out) {
   if (!tree_.table().is_alive(dir)) return Writer::kChanged;
   const FsTraits& traits = tree_.traits_of(dir);
   if (!traits.leases) {
-    out_.degraded({Degraded::Reason::kNoLease, "",
-                   "leases on " + traits.type +
-                       " do not tell whether a writer has a file open: the quiet time decides"});
+    tell_no_lease(traits, false);
     return Writer::kUnknown;
   }
   const int handle = tree_.open().open(dir);

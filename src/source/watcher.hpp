@@ -81,6 +81,7 @@ class Watcher final : public EventSource, private Renames::Watch {
   void check_root();
   void check_mounts();
   void adopt();
+  void tell_no_lease(const FsTraits& traits, bool of_root);
   void lose(std::string_view reason);
 
   WatchOptions options_;

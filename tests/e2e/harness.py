@@ -220,6 +220,15 @@ class Daemon:
             self.wait_ready()
         return self
 
+    def fail_to_start(self):
+        """What it says when it cannot start."""
+        words = [str(self.binary), "run", "-c", str(self.config)]
+        done = subprocess.run(
+            words, stderr=subprocess.PIPE, env=self.environment, timeout=10 * PATIENCE, text=True
+        )
+        assert done.returncode == 1, done.stderr
+        return done.stderr
+
     def _heard(self):
         return list(self.collector.messages) if self.collector else []
 

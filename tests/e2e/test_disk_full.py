@@ -6,7 +6,8 @@ import subprocess
 import pytest
 
 from durable import Refused, Service, client_id
-from harness import PATIENCE, wait_for, write
+from harness import PATIENCE, Daemon, wait_for, write
+from test_reload import rewrite
 
 
 class SmallDisk:
@@ -119,3 +120,34 @@ def test_killed_while_it_was_full(daemon, small_disk, workdir):
     daemon.collector.wait(count=count - len(before), timeout=60 * PATIENCE)
     daemon.sentinel(timeout=30)
     assert len(set(before) | set(daemon.announced())) == count
+
+
+def test_reload_is_refused(daemon, small_disk, workdir):
+    """A watch that the journal cannot note is not added; the ones that there are go on."""
+    (workdir / "other").mkdir()
+    daemon.sentinel()
+    small_disk.fill()
+    first = {"name": '"in"', "path": f'"{workdir}/in"'}
+    second = {"name": '"other"', "path": f'"{workdir}/other"', "existing": '"ignore"'}
+    rewrite(daemon, [first, second])
+    line = daemon.log_text().splitlines()[-1]
+    assert "SIGHUP: everything stays as it is" in line and "no room" in line
+    assert daemon.process.poll() is None
+    assert Service(daemon.fetch_endpoint).request("hello")["ok"]
+    small_disk.make_room()
+    daemon.sentinel()
+    (workdir / "other" / "before").write_bytes(b"x")
+    rewrite(daemon, [first, second])
+    (workdir / "other" / "after").write_bytes(b"x")
+    daemon.collector.wait(path=workdir / "other" / "after")
+    daemon.sentinel()
+    assert not daemon.collector.of(path=workdir / "other" / "before")
+
+
+def test_first_start(small_disk, workdir):
+    """The journal cannot be made: it says why, and what helps."""
+    small_disk.fill()
+    journal = small_disk.path / "journal.db"
+    watch = {"name": "in", "path": workdir / "in"}
+    line = Daemon(workdir, [watch], journal={"path": journal}).fail_to_start().splitlines()[-1]
+    assert str(journal) in line and "no room" in line
