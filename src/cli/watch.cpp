@@ -129,6 +129,7 @@ bool is_given(const std::vector<std::string>& options, std::string_view key) {
 }
 
 int run_watch(const WatchArguments& arguments) {
+  DaemonSignals signals;
   if (!arguments.journal.empty() && arguments.output.count > 0) {
     throw UsageError(
         "-n and --journal do not go together: the rest of what was announced would be told by "
@@ -166,7 +167,7 @@ int run_watch(const WatchArguments& arguments) {
     exclude_files(config.watches, files_of_journal(journal.path));
     if (!is_given(arguments.options, "name")) name_after_paths(config.watches);
   }
-  Runner runner(config, std::move(journal), owner);
+  Runner runner(signals, config, std::move(journal), owner);
   owner.runner = &runner;
   runner.run();
   if (const std::size_t left = owner.left(); left > 0 && !arguments.journal.empty()) {

@@ -20,8 +20,9 @@ constexpr Nanos kStopWithin = 300 * kMillisecond;
 
 }  // namespace
 
-Runner::Runner(const Config& config, JournalOptions journal, Owner& owner)
-    : owner_(owner),
+Runner::Runner(DaemonSignals& signals, const Config& config, JournalOptions journal, Owner& owner)
+    : signals_(signals),
+      owner_(owner),
       journal_(std::move(journal), read_clocks()),
       pipeline_(
           fs_, journal_,

@@ -39,7 +39,7 @@ class Runner {
   };
 
   /// `journal`: without a path nothing is kept. Throws SetupError.
-  Runner(const Config& config, JournalOptions journal, Owner& owner);
+  Runner(DaemonSignals& signals, const Config& config, JournalOptions journal, Owner& owner);
   ~Runner();
   Runner(const Runner&) = delete;
   Runner& operator=(const Runner&) = delete;
@@ -57,7 +57,7 @@ class Runner {
   void wait(bool more, std::optional<Nanos> due);
 
   // In the order of the start.
-  DaemonSignals signals_;
+  DaemonSignals& signals_;
   RealFs fs_;
   Owner& owner_;
   Journal journal_;

@@ -90,11 +90,13 @@ class PublishingOwner final : public Runner::Owner {
 }  // namespace
 
 void run_server(const LoadOptions& options) {
+  DaemonSignals signals;
   raise_file_limit();
   LiveConfig live(options);
   const Config& config = live.get();
   PublishingOwner owner(live);
-  Runner runner(config, {config.journal, config.daemon_name, config.daemon_name_given}, owner);
+  Runner runner(signals, config, {config.journal, config.daemon_name, config.daemon_name_given},
+                owner);
   owner.attach(runner);
   for (const std::string& endpoint : owner.endpoints()) log::info("publishing on {}", endpoint);
   for (const std::string& endpoint : owner.fetch_endpoints()) log::info("fetch on {}", endpoint);

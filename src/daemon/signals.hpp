@@ -1,8 +1,9 @@
-// The signals that the daemon takes, read from a descriptor. Owned by the runner; made before any
-// thread is, so that no thread gets one. Pipeline thread.
+// The signals that the daemon takes, by a thread of their own: what asks it to stop is answered
+// within a second even if the pipeline thread hangs on something. Made first of all in `run` and
+// `watch`, before anything that may hang and before any thread, so that no other thread gets one.
 #pragma once
 
-#include "base/unique_fd.hpp"
+#include <memory>
 
 namespace inotifier {
 
@@ -10,6 +11,10 @@ class DaemonSignals {
  public:
   /// Blocks them for the whole process, and ignores SIGPIPE. Throws SetupError.
   DaemonSignals();
+  /// Once it was asked to stop, the rest of the process still has to end in time.
+  ~DaemonSignals();
+  DaemonSignals(const DaemonSignals&) = delete;
+  DaemonSignals& operator=(const DaemonSignals&) = delete;
 
   struct Taken {
     bool stop = false;    ///< SIGTERM, SIGINT
@@ -17,13 +22,15 @@ class DaemonSignals {
     bool rescan = false;  ///< SIGUSR1
     bool child = false;   ///< SIGCHLD
   };
-  /// Those that came since the last call.
+  /// Those that came since the last call. Pipeline thread.
   Taken take();
   /// Readable while there are some.
-  int fd() const { return fd_.get(); }
+  int fd() const;
 
  private:
-  UniqueFd fd_;
+  struct Shared;
+  static void run(const std::shared_ptr<Shared>& shared);
+  std::shared_ptr<Shared> shared_;
 };
 
 }  // namespace inotifier
