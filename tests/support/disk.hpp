@@ -32,6 +32,8 @@ class Disk {
   virtual int resize(int handle, std::int64_t size) = 0;
   /// futimens(2) with the present time.
   virtual int touch(int handle) = 0;
+  /// read(2) of the first byte.
+  virtual int read(int handle) = 0;
   virtual int close_file(int handle) = 0;
   /// A shared writable mapping of the whole file, with one store into it; it outlives the handle.
   virtual int map(int handle) = 0;
@@ -43,6 +45,8 @@ class Disk {
   virtual int truncate(const std::string& path, std::int64_t size) = 0;
   /// Both times, to the second.
   virtual int set_times(const std::string& path, std::int64_t seconds) = 0;
+  /// Both times as those of another file, as `touch -r` and `cp -p` do.
+  virtual int copy_times(const std::string& from, const std::string& to) = 0;
   virtual int change_mode(const std::string& path, std::uint32_t mode) = 0;
   /// chown(2) to the uid of this process.
   virtual int change_owner(const std::string& path) = 0;
@@ -62,6 +66,7 @@ class RealDisk final : public Disk {
   int put(int handle, std::int64_t bytes) override;
   int resize(int handle, std::int64_t size) override;
   int touch(int handle) override;
+  int read(int handle) override;
   int close_file(int handle) override;
   int map(int handle) override;
   int unmap(int handle) override;
@@ -71,6 +76,7 @@ class RealDisk final : public Disk {
   int unlink(const std::string& path) override;
   int truncate(const std::string& path, std::int64_t size) override;
   int set_times(const std::string& path, std::int64_t seconds) override;
+  int copy_times(const std::string& from, const std::string& to) override;
   int change_mode(const std::string& path, std::uint32_t mode) override;
   int change_owner(const std::string& path) override;
   int set_attribute(const std::string& path) override;

@@ -2,6 +2,7 @@
 // tests/unit/support/fake_fs_test.cpp, which compares the two.
 #include <sys/inotify.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdint>
 #include <utility>
@@ -12,6 +13,7 @@ namespace inotifier::testing {
 namespace {
 
 constexpr Nanos kForEver = INT64_MAX;
+constexpr Nanos kDay = 86'400'000'000'000;
 
 }  // namespace
 
@@ -19,8 +21,9 @@ int FakeFs::create(const std::string& path, FakeInode::Kind kind, const std::str
   Place place;
   if (const int error = locate(path, place); error != 0) return error;
   if (place.found != nullptr) return -EEXIST;
-  const InodePtr inode = make_inode(kind, place.directory->inode->dev);
+  const InodePtr inode = make_inode(kind, place.directory->inode->volume);
   inode->target = target;
+  changed(*inode);
   add_entry(place, inode);
   const std::uint32_t is_dir = kind == FakeInode::Kind::kDirectory ? IN_ISDIR : 0;
   notify(*place.directory->inode, IN_CREATE | is_dir, 0, place.name);
@@ -67,7 +70,7 @@ int FakeFs::open_file(const std::string& path, const OpenMode& mode) {
     const DentryPtr directory = existing(path, error);
     if (directory == nullptr) return error;
     file.dentry = std::make_shared<FakeDentry>();
-    file.dentry->inode = make_inode(FakeInode::Kind::kFile, directory->inode->dev);
+    file.dentry->inode = make_inode(FakeInode::Kind::kFile, directory->inode->volume);
     file.dentry->parent = directory;
     file.dentry->name = '#' + std::to_string(file.dentry->inode->number);
   } else {
@@ -76,7 +79,7 @@ int FakeFs::open_file(const std::string& path, const OpenMode& mode) {
     if (place.found == nullptr) {
       if (!mode.create) return -ENOENT;
       file.dentry =
-          add_entry(place, make_inode(FakeInode::Kind::kFile, place.directory->inode->dev));
+          add_entry(place, make_inode(FakeInode::Kind::kFile, place.directory->inode->volume));
       notify(*place.directory->inode, IN_CREATE, 0, place.name);
       from += options_.create_window;
       created = true;
@@ -88,9 +91,14 @@ int FakeFs::open_file(const std::string& path, const OpenMode& mode) {
   }
   FakeInode& inode = *file.dentry->inode;
   if (mode.write) inode.writers.push_back({handle, from, kForEver});
+  if (created) {
+    creating_ = file.dentry->inode;
+    changed(inode);
+  }
   notify_both(*file.dentry, IN_OPEN);
   if (mode.truncate && !created) {
     inode.size = 0;
+    changed(inode);
     stamp_data(inode);
     notify_both(*file.dentry, IN_MODIFY);
   }
@@ -115,6 +123,7 @@ int FakeFs::put(int handle, std::int64_t bytes) {
   if (file->appending) file->offset = inode.size;
   file->offset += bytes;
   inode.size = std::max(inode.size, file->offset);
+  changed(inode);
   stamp_data(inode);
   notify_both(*file->dentry, IN_MODIFY);
   return 0;
@@ -124,6 +133,7 @@ int FakeFs::resize(int handle, std::int64_t size) {
   File* file = file_of(handle);
   if (file == nullptr || !file->writing) return -EBADF;
   file->dentry->inode->size = size;
+  changed(*file->dentry->inode);
   stamp_data(*file->dentry->inode);
   notify_both(*file->dentry, IN_MODIFY);
   return 0;
@@ -142,10 +152,29 @@ int FakeFs::touch(int handle) {
 void FakeFs::drop(int handle, File& file) {
   if (--file.references > 0) return;
   notify_both(*file.dentry, file.writing ? IN_CLOSE_WRITE : IN_CLOSE_NOWRITE);
-  for (FakeInode::Access& access : file.dentry->inode->writers) {
+  const InodePtr inode = file.dentry->inode;
+  for (FakeInode::Access& access : inode->writers) {
     if (access.file == handle) access.until = now_.mono + options_.close_window;
   }
+  if (std::ranges::none_of(inode->writers, &FakeInode::Access::is_held)) {
+    inode->quiet.insert(inode->content);
+  }
   file.dentry.reset();
+  release(inode->volume);
+}
+
+/// relatime: the first read after a change, and one a day.
+int FakeFs::read(int handle) {
+  File* file = file_of(handle);
+  if (file == nullptr) return -EBADF;
+  FakeInode& inode = *file->dentry->inode;
+  if (inode.size == 0) return 0;
+  const Nanos time = now_.wall - now_.wall % options_.granularity;
+  if (inode.atime <= std::max(inode.mtime, inode.ctime) || time - inode.atime >= kDay) {
+    inode.atime = time;
+  }
+  notify_both(*file->dentry, IN_ACCESS);
+  return 1;
 }
 
 int FakeFs::close_file(int handle) {
@@ -160,6 +189,7 @@ int FakeFs::map(int handle) {
   if (file == nullptr || !file->writing || file->mapped) return -EBADF;
   file->mapped = true;
   ++file->references;
+  changed(*file->dentry->inode);
   stamp_data(*file->dentry->inode);
   return 0;
 }
@@ -179,7 +209,7 @@ int FakeFs::rename(const std::string& from, const std::string& to, bool exchange
   if (source.found == nullptr) return -ENOENT;
   FakeInode& old_directory = *source.directory->inode;
   FakeInode& new_directory = *target.directory->inode;
-  if (old_directory.dev != new_directory.dev) return -EXDEV;
+  if (source.mount != target.mount) return -EXDEV;
   const DentryPtr moved = source.found;
   const InodePtr inode = moved->inode;
   const bool is_directory = inode->kind == FakeInode::Kind::kDirectory;
@@ -228,6 +258,8 @@ int FakeFs::rename(const std::string& from, const std::string& to, bool exchange
     if (onto_directory && !replaced->inode->children.empty()) return -ENOTEMPTY;
     remove_entry(new_directory, target.name);
   }
+  moved->came_from = from;
+  moved->came_as = inode->content;
   old_directory.children.erase(source.name);
   new_directory.children[target.name] = moved;
   moved->parent = target.directory;
@@ -254,6 +286,7 @@ int FakeFs::link(const std::string& from, const std::string& to) {
   Place place;
   if (error = locate(to, place); error != 0) return error;
   if (place.found != nullptr) return -EEXIST;
+  if (place.directory->inode->volume != source->inode->volume) return -EXDEV;
   add_entry(place, source->inode);
   source->inode->ctime = stamp(*source->inode);
   notify(*source->inode, IN_ATTRIB, 0, "");
@@ -267,6 +300,7 @@ int FakeFs::link_handle(int handle, const std::string& to) {
   Place place;
   if (const int error = locate(to, place); error != 0) return error;
   if (place.found != nullptr) return -EEXIST;
+  if (place.directory->inode->volume != file->dentry->inode->volume) return -EXDEV;
   add_entry(place, file->dentry->inode);
   file->dentry->inode->ctime = stamp(*file->dentry->inode);
   notify(*place.directory->inode, IN_CREATE, 0, place.name);
@@ -290,6 +324,7 @@ int FakeFs::truncate(const std::string& path, std::int64_t size) {
   const DentryPtr dentry = existing(path, error);
   if (dentry == nullptr) return error;
   dentry->inode->size = size;
+  changed(*dentry->inode);
   stamp_data(*dentry->inode);
   notify_both(*dentry, IN_MODIFY);
   return 0;
@@ -300,7 +335,22 @@ int FakeFs::set_times(const std::string& path, std::int64_t seconds) {
   const DentryPtr dentry = existing(path, error);
   if (dentry == nullptr) return error;
   dentry->inode->ctime = stamp(*dentry->inode);
-  dentry->inode->mtime = dentry->inode->atime = seconds * 1'000'000'000;
+  constexpr Nanos kSecond = 1'000'000'000;
+  const Nanos most = INT64_MAX / kSecond;
+  const Nanos time = std::clamp(seconds, -most, most) * kSecond;
+  dentry->inode->mtime = dentry->inode->atime = time - time % options_.granularity;
+  notify_both(*dentry, IN_ATTRIB);
+  return 0;
+}
+
+int FakeFs::copy_times(const std::string& from, const std::string& to) {
+  int error = 0;
+  const DentryPtr source = existing(from, error);
+  const DentryPtr dentry = source == nullptr ? nullptr : existing(to, error);
+  if (dentry == nullptr) return error;
+  dentry->inode->ctime = stamp(*dentry->inode);
+  dentry->inode->mtime = source->inode->mtime;
+  dentry->inode->atime = source->inode->atime;
   notify_both(*dentry, IN_ATTRIB);
   return 0;
 }

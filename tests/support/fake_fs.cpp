@@ -18,7 +18,9 @@ class FakeFs::FakeListing final : public Listing {
   ~FakeListing() override { fs_.notify_both(*directory_, IN_CLOSE_NOWRITE); }
 
   int next(Entry& entry) override {
-    const FakeInode& inode = *directory_->inode;
+    fs_.enter();
+    FakeInode& inode = *directory_->inode;
+    if (const int error = fs_.fault(inode, FakeCall::kNext); error != 0) return error;
     if (inode.links == 0) return -ENOENT;
     const auto at = inode.children.upper_bound(last_);
     if (at == inode.children.end()) {
@@ -51,55 +53,65 @@ class FakeFs::FakeListing final : public Listing {
 FakeInode::~FakeInode() { fs.gone(*this); }
 
 FakeFs::FakeFs(const FakeOptions& options) : options_(options) {
-  last_number_[last_dev_] = 11;  // ext4's first number of one's own is 12
-  root_ = std::make_shared<FakeDentry>();
-  root_->inode = make_inode(FakeInode::Kind::kDirectory, last_dev_);
+  const auto volume = make_volume("/", "");
+  volume->last_number = 11;  // ext4's first number of one's own is 12
+  give_number(*volume);
+  root_ = volume->top = std::make_shared<FakeDentry>();
+  root_->mount = 1;
+  root_->inode = make_inode(FakeInode::Kind::kDirectory, volume);
   root_->inode->links = 1;
 }
 
 FakeFs::~FakeFs() {
   closing_ = true;
-  clear(*root_);
-  for (const DentryPtr& top : unmounted_) clear(*top);
+  for (const auto& volume : volumes_) {
+    clear(*volume->top);
+    volume->top.reset();
+  }
 }
 
 /// Directory and entry hold each other.
 void FakeFs::clear(FakeDentry& dentry) {
-  if (dentry.mounted != nullptr) clear(*dentry.mounted);
+  dentry.mounted.reset();
   for (const auto& [name, child] : std::exchange(dentry.inode->children, {})) clear(*child);
 }
 
 // ------------------------------------------------------------------------------------- the tree
 
-FakeFs::InodePtr FakeFs::make_inode(FakeInode::Kind kind, std::uint64_t dev) {
+FakeFs::InodePtr FakeFs::make_inode(FakeInode::Kind kind,
+                                    const std::shared_ptr<FakeVolume>& volume) {
   auto inode = std::make_shared<FakeInode>(*this, kind);
-  inode->dev = dev;
-  auto& free = free_numbers_[dev];
+  inode->volume = volume;
+  auto& free = volume->free_numbers;
   if (free.empty()) {
-    inode->number = ++last_number_[dev];
+    inode->number = ++volume->last_number;
   } else {
     inode->number = *free.begin();
     free.erase(free.begin());
   }
   inode->mode = kind == FakeInode::Kind::kDirectory ? 0755 : 0644;
-  inode->btime = inode->atime = inode->mtime = inode->ctime = stamp_clock();
+  inode->btime = inode->atime = inode->mtime = inode->ctime = stamp(*inode);
   return inode;
 }
 
 void FakeFs::gone(FakeInode& inode) {
   if (closing_) return;
-  free_numbers_[inode.dev].insert(inode.number);
+  inode.volume->free_numbers.insert(inode.number);
   for (const FakeInode::Mark& mark : std::exchange(inode.marks, {})) {
     if ((mark.mask & IN_DELETE_SELF) != 0) mark.by->queue(mark.wd, IN_DELETE_SELF, 0, "");
     mark.by->forget(mark.wd);
   }
 }
 
-FakeFs::DentryPtr FakeFs::walk(DentryPtr from, std::string_view path, bool follow, int& error) {
+FakeFs::DentryPtr FakeFs::walk(DentryPtr from, std::string_view path, bool follow, int& error,
+                               std::uint64_t* mount, bool may_hang) {
   std::string rest(path);
   int links = 0;
   DentryPtr at = std::move(from);
   while (true) {
+    if (may_hang && at->inode->hangs && at->inode->kind == FakeInode::Kind::kDirectory) {
+      throw FakeHang("the daemon waits for ever at " + path_of(*at));
+    }
     const auto begin = rest.find_first_not_of('/');
     if (begin == std::string::npos) return at;
     const auto end = std::min(rest.find('/', begin), rest.size());
@@ -110,7 +122,7 @@ FakeFs::DentryPtr FakeFs::walk(DentryPtr from, std::string_view path, bool follo
       return nullptr;
     }
     if (name == ".") continue;
-    if (name.size() > 255) {
+    if (name.size() > options_.name_max) {
       error = -ENAMETOOLONG;
       return nullptr;
     }
@@ -120,7 +132,10 @@ FakeFs::DentryPtr FakeFs::walk(DentryPtr from, std::string_view path, bool follo
       return nullptr;
     }
     DentryPtr next = found->second;
-    while (next->mounted != nullptr) next = next->mounted;
+    while (next->mounted != nullptr) {
+      next = next->mounted;
+      if (mount != nullptr) *mount = next->mount;
+    }
     if (follow && next->inode->kind == FakeInode::Kind::kSymlink) {
       if (++links > 40) {
         error = -ELOOP;
@@ -135,14 +150,19 @@ FakeFs::DentryPtr FakeFs::walk(DentryPtr from, std::string_view path, bool follo
 }
 
 int FakeFs::locate(const std::string& path, Place& place) {
+  // Whoever made a file has got its access by the time of the next command.
+  if (const InodePtr made = creating_.lock()) {
+    for (FakeInode::Access& access : made->writers) access.from = std::min(access.from, now_.mono);
+  }
   const auto slash = path.rfind('/');
   place.name = path.substr(slash + 1);
   int error = 0;
-  place.directory = walk(root_, std::string_view(path).substr(0, slash), true, error);
+  place.mount = root_->mount;
+  place.directory = walk(root_, std::string_view(path).substr(0, slash), true, error, &place.mount);
   if (place.directory == nullptr) return error;
   const FakeInode& inode = *place.directory->inode;
   if (inode.kind != FakeInode::Kind::kDirectory) return -ENOTDIR;
-  if (place.name.size() > 255) return -ENAMETOOLONG;
+  if (place.name.size() > options_.name_max) return -ENAMETOOLONG;
   if (inode.links == 0) return -ENOENT;
   const auto found = inode.children.find(place.name);
   place.found = found == inode.children.end() ? nullptr : found->second;
@@ -173,15 +193,32 @@ void FakeFs::remove_entry(FakeInode& directory, const std::string& name) {
   directory.children.erase(found);
 }
 
-Nanos FakeFs::stamp(FakeInode& inode) const {
-  Nanos time = now_.wall - now_.wall % options_.tick;
-  if (options_.traits.fine_times && std::exchange(inode.looked_at, false) && time <= inode.ctime) {
-    time = std::max(now_.wall, inode.ctime + 1);
+/// As inode_set_ctime_current() of Linux 6.13: the coarse clock, but where the last stamp was
+/// looked at and would be given again, the fine one; and no coarse stamp is older than a fine one
+/// before.
+Nanos FakeFs::stamp(FakeInode& inode) {
+  const Nanos offset = now_.wall - now_.mono;
+  Nanos time = stamp_clock();
+  if (inode.volume->traits.fine_times) {
+    time = std::max(time, last_fine_ + offset);
+    if (std::exchange(inode.looked_at, false) && time <= inode.ctime) {
+      last_fine_ = std::max(now_.mono, last_fine_ + 1);
+      time = last_fine_ + offset;
+    }
   }
-  return std::max(time, inode.ctime);
+  return time - time % options_.granularity;
 }
 
-void FakeFs::stamp_data(FakeInode& inode) const { inode.mtime = inode.ctime = stamp(inode); }
+void FakeFs::stamp_data(FakeInode& inode) { inode.mtime = inode.ctime = stamp(inode); }
+
+/// The content is another one; nobody who has it open for writing means that it is finished.
+void FakeFs::changed(FakeInode& inode) {
+  inode.content = ++last_content_;
+  inode.quiet.clear();
+  if (std::ranges::none_of(inode.writers, &FakeInode::Access::is_held)) {
+    inode.quiet.insert(inode.content);
+  }
+}
 
 bool FakeFs::has_writer(FakeInode& inode) const {
   std::erase_if(inode.writers,
@@ -219,42 +256,100 @@ void FakeFs::notify_both(const FakeDentry& dentry, std::uint32_t mask) {
 
 // ------------------------------------------------------------------------------------- Fs
 
+void FakeFs::enter() {
+  if (hooks_.empty()) return;
+  std::vector<Hook> due;
+  for (Hook& hook : hooks_) {
+    if (--hook.calls <= 0) due.push_back(std::move(hook));
+  }
+  std::erase_if(hooks_, [](const Hook& hook) { return hook.calls <= 0; });
+  for (const Hook& hook : due) hook.run();
+}
+
+void FakeFs::run_hooks() {
+  for (const Hook& hook : std::exchange(hooks_, {})) hook.run();
+}
+
+int FakeFs::fault(FakeInode& inode, FakeCall call) {
+  const auto found = inode.faults.find(call);
+  if (found == inode.faults.end() || found->second.times == 0) return 0;
+  if (found->second.times > 0) --found->second.times;
+  return -found->second.error;
+}
+
+FakeFs::DentryPtr FakeFs::look_up(int handle, const std::string& relative, FakeCall call,
+                                  int& error) {
+  enter();
+  const auto from = handles_.find(handle);
+  error = -EBADF;
+  if (from == handles_.end()) return nullptr;
+  error = 0;
+  const DentryPtr dentry = walk(from->second.dentry, relative, false, error, nullptr, true);
+  if (dentry == nullptr) return nullptr;
+  if (call == FakeCall::kOpen && dentry->inode->hangs) {
+    throw FakeHang("the daemon waits for ever in open of " + path_of(*dentry));
+  }
+  error = fault(*dentry->inode, call);
+  return error == 0 ? dentry : nullptr;
+}
+
+void FakeFs::note_look(int handle, const std::string& relative, FakeInode& inode) {
+  constexpr std::size_t kMostLooks = 8;
+  if (inode.kind != FakeInode::Kind::kFile) return;
+  auto& looks = looks_[handles_.at(handle).path + '/' + relative];
+  const bool quiet = inode.quiet.contains(inode.content);
+  looks.push_front({inode.number, inode.size, inode.mtime, inode.content, quiet});
+  if (looks.size() > kMostLooks) looks.pop_back();
+}
+
+const std::deque<FakeLook>* FakeFs::looks(const std::string& path) const {
+  const auto found = looks_.find(path);
+  return found == looks_.end() ? nullptr : &found->second;
+}
+
 int FakeFs::open_root(const std::string& path) {
+  enter();
   int error = 0;
-  DentryPtr dentry = walk(root_, path, true, error);
+  DentryPtr dentry = walk(root_, path, true, error, nullptr, true);
   if (dentry == nullptr) return error;
   if (dentry->inode->kind != FakeInode::Kind::kDirectory) return -ENOTDIR;
-  handles_[++last_handle_] = std::move(dentry);
+  if (error = fault(*dentry->inode, FakeCall::kOpen); error != 0) return error;
+  handles_[++last_handle_] = {std::move(dentry), path};
   return last_handle_;
 }
 
 int FakeFs::open_directory(int handle, const std::string& relative) {
-  const auto from = handles_.find(handle);
-  if (from == handles_.end()) return -EBADF;
   int error = 0;
-  DentryPtr dentry = walk(from->second, relative, false, error);
+  DentryPtr dentry = look_up(handle, relative, FakeCall::kOpen, error);
   if (dentry == nullptr) return error;
   if (dentry->inode->kind != FakeInode::Kind::kDirectory) return -ENOTDIR;
-  handles_[++last_handle_] = std::move(dentry);
+  const std::string& from = handles_.at(handle).path;
+  handles_[++last_handle_] = {std::move(dentry), relative.empty() ? from : from + '/' + relative};
   return last_handle_;
 }
 
-void FakeFs::close(int handle) { handles_.erase(handle); }
+void FakeFs::close(int handle) {
+  const auto found = handles_.find(handle);
+  if (found == handles_.end()) return;
+  const auto volume = found->second.dentry->inode->volume;
+  handles_.erase(found);
+  release(volume);
+}
 
 FakeFs::InodePtr FakeFs::inode_of(int handle) const {
   const auto found = handles_.find(handle);
-  return found == handles_.end() ? nullptr : found->second->inode;
+  return found == handles_.end() ? nullptr : found->second.dentry->inode;
 }
 
 void FakeFs::fill(const FakeInode& inode, Stat& out) const {
   out = {};
   out.inode = inode.number;
-  out.dev = inode.dev;
+  out.dev = inode.volume->dev;
   out.size = inode.size;
   out.mtime = inode.mtime;
   out.atime = inode.atime;
   out.ctime = inode.ctime;
-  out.btime = inode.btime;
+  out.btime = options_.births ? inode.btime : 0;
   out.uid = inode.uid;
   out.mode = inode.mode;
   switch (inode.kind) {
@@ -274,72 +369,62 @@ void FakeFs::fill(const FakeInode& inode, Stat& out) const {
 }
 
 int FakeFs::stat(int handle, const std::string& relative, Stat& out) {
-  const auto from = handles_.find(handle);
-  if (from == handles_.end()) return -EBADF;
   int error = 0;
-  const DentryPtr dentry = walk(from->second, relative, false, error);
+  const DentryPtr dentry = look_up(handle, relative, FakeCall::kStat, error);
   if (dentry == nullptr) return error;
   fill(*dentry->inode, out);
   dentry->inode->looked_at = true;
-  out.mount_root = std::ranges::any_of(
-      mounts_, [&](const auto& mount) { return mount.second->inode == dentry->inode; });
+  note_look(handle, relative, *dentry->inode);
+  out.mount_root = dentry->mount != 0;
   return 0;
 }
 
 std::unique_ptr<Listing> FakeFs::list(int handle, int& error) {
-  error = 0;
-  const auto found = handles_.find(handle);
-  if (found == handles_.end()) {
-    error = -EBADF;
-  } else if (found->second->inode->unreadable) {
-    error = -EACCES;
-  } else {
-    return std::make_unique<FakeListing>(*this, found->second);
-  }
-  return nullptr;
+  const DentryPtr dentry = look_up(handle, "", FakeCall::kList, error);
+  if (dentry != nullptr && dentry->inode->unreadable) error = -EACCES;
+  error = -error;
+  if (error != 0) return nullptr;
+  return std::make_unique<FakeListing>(*this, dentry);
 }
 
+/// As RealFs::writer() takes what the calls say.
 Files::Writer FakeFs::writer(int handle, const std::string& relative, Stat& out, int& error) {
+  using Writer = Files::Writer;
+  int failed = 0;
+  const DentryPtr dentry = look_up(handle, relative, FakeCall::kStat, failed);
   error = 0;
-  const auto from = handles_.find(handle);
-  int walk_error = from == handles_.end() ? -EBADF : 0;
-  const DentryPtr dentry =
-      walk_error == 0 ? walk(from->second, relative, false, walk_error) : nullptr;
   // O_NOFOLLOW and RESOLVE_NO_SYMLINKS fail alike, see openat2(2).
-  if (walk_error == -ELOOP) return Files::Writer::kNotRegular;
-  if (dentry == nullptr) return Files::Writer::kGone;
+  if (failed == -ELOOP) return Writer::kNotRegular;
+  if (failed == -ENOENT || failed == -ENOTDIR) return Writer::kGone;
+  if (dentry == nullptr) return Writer::kChanged;
   FakeInode& inode = *dentry->inode;
   fill(inode, out);
   inode.looked_at = true;
-  if (inode.kind != FakeInode::Kind::kFile) return Files::Writer::kNotRegular;
+  if (inode.kind != FakeInode::Kind::kFile) return Writer::kNotRegular;
   if (options_.changing_probes > 0) {
     --options_.changing_probes;
-    return Files::Writer::kChanged;
+    return Writer::kChanged;
   }
-  if (inode.unreadable) {
-    error = EACCES;
-    return Files::Writer::kUnknown;
-  }
+  if (inode.hangs) throw FakeHang("the daemon waits for ever in open of " + path_of(*dentry));
+  error = -fault(inode, FakeCall::kOpen);
+  if (inode.unreadable) error = EACCES;
+  if (error == ENOENT) return Writer::kGone;
+  if (error == EWOULDBLOCK) return Writer::kOpen;
+  if (error == EACCES || error == EPERM) return Writer::kUnknown;
+  if (error != 0) return Writer::kChanged;
   notify_both(*dentry, IN_OPEN);
   notify_both(*dentry, IN_CLOSE_NOWRITE);
-  if (!options_.traits.leases) {
-    error = EINVAL;
-    return Files::Writer::kUnknown;
-  }
-  return has_writer(inode) ? Files::Writer::kOpen : Files::Writer::kNone;
+  error = inode.volume->traits.leases ? -fault(inode, FakeCall::kLease) : EINVAL;
+  if (error == EAGAIN) return Writer::kOpen;
+  if (error != 0) return error == ENOMEM || error == ENOLCK ? Writer::kChanged : Writer::kUnknown;
+  if (has_writer(inode)) return Writer::kOpen;
+  note_look(handle, relative, inode);
+  return Writer::kNone;
 }
 
-FsTraits FakeFs::traits(int /*handle*/) { return options_.traits; }
-
-std::optional<std::string> FakeFs::mounts_below(const std::string& path) {
-  std::string lines;
-  for (const auto& [point, dentry] : mounts_) {
-    if (point != path && !point.starts_with(path + '/')) continue;
-    lines += std::to_string(dentry->inode->dev) + ' ';
-    if (point != path) lines += point.substr(path.size() + 1);
-    lines += '\n';
-  }
-  return lines;
+FsTraits FakeFs::traits(int handle) {
+  const InodePtr inode = inode_of(handle);
+  return inode == nullptr ? options_.traits : inode->volume->traits;
 }
 
 std::uint64_t FakeFs::inode_number(const std::string& path) {
@@ -348,50 +433,9 @@ std::uint64_t FakeFs::inode_number(const std::string& path) {
   return dentry == nullptr ? 0 : dentry->inode->number;
 }
 
-int FakeFs::mount(const std::string& path) {
-  int error = 0;
-  const DentryPtr dentry = existing(path, error);
-  if (dentry == nullptr) return error;
-  if (dentry->inode->kind != FakeInode::Kind::kDirectory) return -ENOTDIR;
-  last_number_[++last_dev_] = 1;
-  auto top = std::make_shared<FakeDentry>();
-  top->inode = make_inode(FakeInode::Kind::kDirectory, last_dev_);
-  top->inode->links = 1;
-  top->name = dentry->name;
-  top->parent = dentry->parent;
-  dentry->mounted = top;
-  mounts_[path] = top;
-  return 0;
-}
-
-int FakeFs::unmount(const std::string& path) {
-  const auto found = mounts_.find(path);
-  if (found == mounts_.end()) return -EINVAL;
-  const DentryPtr top = found->second;
-  mounts_.erase(found);
-  unmounted_.push_back(top);
-  int error = 0;
-  const auto slash = path.rfind('/');
-  const DentryPtr above = walk(root_, std::string_view(path).substr(0, slash), true, error);
-  if (above == nullptr) return error;
-  above->inode->children.at(path.substr(slash + 1))->mounted = nullptr;
-  // umount -l: nobody is told as long as somebody has something of it open.
-  const std::uint64_t dev = top->inode->dev;
-  if (std::ranges::any_of(handles_,
-                          [&](const auto& open) { return open.second->inode->dev == dev; })) {
-    return 0;
-  }
-  std::vector<InodePtr> todo{top->inode};
-  while (!todo.empty()) {
-    const InodePtr inode = todo.back();
-    todo.pop_back();
-    for (const FakeInode::Mark& mark : std::exchange(inode->marks, {})) {
-      mark.by->queue(mark.wd, IN_UNMOUNT, 0, "");
-      mark.by->forget(mark.wd);
-    }
-    for (const auto& [name, child] : inode->children) todo.push_back(child->inode);
-  }
-  return 0;
+void FakeFs::set_leases(bool work) {
+  options_.traits.leases = work;
+  for (const auto& volume : volumes_) volume->traits.leases = work;
 }
 
 int FakeFs::set_unreadable(const std::string& path, bool unreadable) {

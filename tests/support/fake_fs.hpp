@@ -6,9 +6,12 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
+#include <functional>
 #include <map>
 #include <memory>
 #include <set>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -21,6 +24,26 @@ namespace inotifier::testing {
 
 class FakeFs;
 struct FakeDentry;
+
+/// The daemon calls something that does not answer. Whoever stands for a thread that may wait
+/// catches it and asks again later; anywhere else the daemon is hung.
+struct FakeHang : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
+/// Calls of the daemon that can be made to fail; each gives a negative errno.
+enum class FakeCall { kStat, kOpen, kLease, kList, kNext, kWatch };
+
+/// A file system with its files. It lives as long as it is mounted somewhere or something of it is
+/// open; one with a name can be mounted again.
+struct FakeVolume {
+  std::string name;
+  std::uint64_t dev = 0;  ///< 0: not mounted; numbers are used again at once
+  FsTraits traits;
+  std::shared_ptr<FakeDentry> top;
+  std::set<std::uint64_t> free_numbers;
+  std::uint64_t last_number = 0;
+};
 
 struct FakeInode {
   enum class Kind { kFile, kDirectory, kSymlink, kFifo };
@@ -35,6 +58,11 @@ struct FakeInode {
     int file;
     Nanos from;
     Nanos until;
+    bool is_held() const { return until == INT64_MAX; }
+  };
+  struct Fault {
+    int error;
+    int times;  ///< < 0: for ever
   };
   FakeInode(FakeFs& owner, Kind its_kind) : fs(owner), kind(its_kind) {}
   ~FakeInode();
@@ -44,7 +72,11 @@ struct FakeInode {
   FakeFs& fs;
   Kind kind;
   std::uint64_t number = 0;
-  std::uint64_t dev = 0;
+  std::shared_ptr<FakeVolume> volume;
+  std::uint64_t content = 0;      ///< another number after each change of the content
+  std::set<std::uint64_t> quiet;  ///< contents it had while nobody wrote
+  std::map<FakeCall, Fault> faults;
+  bool hangs = false;  ///< open(2) of it, of a directory everything at and below it, waits
   std::int64_t size = 0;
   Nanos mtime = 0;
   Nanos atime = 0;
@@ -67,11 +99,26 @@ struct FakeDentry {
   std::string name;
   std::shared_ptr<FakeInode> inode;
   std::shared_ptr<FakeDentry> mounted;  ///< root of what is mounted here
+  std::uint64_t mount = 0;              ///< of such a root: the mount's id
+  std::string came_from;                ///< the path before its last rename
+  std::uint64_t came_as = 0;            ///< the content it had then
+};
+
+/// What the daemon got to see of a file in one call.
+struct FakeLook {
+  std::uint64_t inode = 0;
+  std::int64_t size = 0;
+  Nanos mtime = 0;
+  std::uint64_t content = 0;
+  bool quiet = false;  ///< nobody wrote that content any more
 };
 
 struct FakeOptions {
   FsTraits traits{"ext4", true, true, true, true};
-  Nanos tick = 4'000'000;   ///< of the coarse clock
+  Nanos tick = 4'000'000;  ///< of the coarse clock
+  Nanos granularity = 1;   ///< of times in inodes
+  bool births = true;      ///< inodes have a birth time
+  std::size_t name_max = 255;
   Nanos close_window = 0;   ///< how long a writer is still seen after its CLOSE_WRITE was queued
   Nanos create_window = 0;  ///< how long a creator is not yet seen after its CREATE was queued
   std::size_t max_watches = SIZE_MAX;
@@ -85,7 +132,7 @@ class FakeFs final : public Fs, public Disk {
   FakeFs(const FakeFs&) = delete;
   FakeFs& operator=(const FakeFs&) = delete;
 
-  /// Never goes back.
+  /// Monotonic time never goes back, the wall clock may.
   void set_time(const Now& now) { now_ = now; }
   const FakeOptions& options() const { return options_; }
 
@@ -115,8 +162,10 @@ class FakeFs final : public Fs, public Disk {
   int link(const std::string& from, const std::string& to) override;
   int link_handle(int handle, const std::string& to) override;
   int unlink(const std::string& path) override;
+  int read(int handle) override;
   int truncate(const std::string& path, std::int64_t size) override;
   int set_times(const std::string& path, std::int64_t seconds) override;
+  int copy_times(const std::string& from, const std::string& to) override;
   int change_mode(const std::string& path, std::uint32_t mode) override;
   int change_owner(const std::string& path) override;
   int set_attribute(const std::string& path) override;
@@ -125,15 +174,45 @@ class FakeFs final : public Fs, public Disk {
   int make_node(const std::string& path) override;
 
   // What only a fake can do
-  int mount(const std::string& path);
-  int unmount(const std::string& path);
+
+  /// Mounts the volume of that name, made if there is none; "" always makes one. `type`: "" is that
+  /// of the root.
+  int mount(const std::string& path, const std::string& volume = "", const std::string& type = "");
+  /// mount --bind
+  int bind(const std::string& from, const std::string& path);
+  int unmount(const std::string& path, bool lazy = false);
+  /// From now on the call fails for this file, so many times (-1: until mended).
+  int set_fault(const std::string& path, FakeCall call, int error, int times);
+  int set_hang(const std::string& path, bool hangs);
+  /// No fault and no hang any more, of any file.
+  void mend();
+  /// `hook` runs within the daemon's `calls`-th call from now.
+  void interpose(int calls, std::function<void()> hook) {
+    hooks_.push_back({calls, std::move(hook)});
+  }
+  /// Those whose turn has not come run now.
+  void run_hooks();
   int set_unreadable(const std::string& path, bool unreadable);
   /// Takes away or gives back the free watches.
   void set_max_watches(std::size_t most) { options_.max_watches = most; }
-  void set_leases(bool work) { options_.traits.leases = work; }
+  void set_leases(bool work);
   /// Of an existing path; 0 if there is none.
   std::uint64_t inode_number(const std::string& path);
   std::size_t open_handles() const { return handles_.size(); }
+
+  // What an auditor may ask
+
+  struct Seen {
+    const FakeDentry* name;
+    const FakeInode* inode;
+    bool is_written;
+  };
+  /// Every name at and below a directory, mounts included; `enters` says of a directory, by its
+  /// path from there, whether to go on below it.
+  void visit(const std::string& path, const std::function<bool(const std::string&)>& enters,
+             const std::function<void(const std::string&, const Seen&)>& each);
+  /// The daemon's last looks at a path (absolute), the newest first.
+  const std::deque<FakeLook>* looks(const std::string& path) const;
 
  private:
   friend class FakeNotifier;
@@ -153,15 +232,46 @@ class FakeFs final : public Fs, public Disk {
   /// Where a path leads: the directory above and the last name in it.
   struct Place {
     DentryPtr directory;
+    std::uint64_t mount = 0;
     std::string name;
     DentryPtr found;  ///< null if there is nothing
   };
+  /// A directory of the daemon's that is open.
+  struct Handle {
+    DentryPtr dentry;
+    std::string path;  ///< by which it was opened
+  };
+  struct Mount {
+    std::uint64_t id;
+    DentryPtr point;
+    DentryPtr top;
+  };
+  struct Hook {
+    int calls;
+    std::function<void()> run;
+  };
 
-  DentryPtr walk(DentryPtr from, std::string_view path, bool follow, int& error);
+  DentryPtr walk(DentryPtr from, std::string_view path, bool follow, int& error,
+                 std::uint64_t* mount = nullptr, bool may_hang = false);
   int locate(const std::string& path, Place& place);
   DentryPtr existing(const std::string& path, int& error);
   InodePtr inode_of(int handle) const;
-  InodePtr make_inode(FakeInode::Kind kind, std::uint64_t dev);
+  InodePtr make_inode(FakeInode::Kind kind, const std::shared_ptr<FakeVolume>& volume);
+  std::shared_ptr<FakeVolume> make_volume(const std::string& name, const std::string& type);
+  /// Takes the lowest free device number.
+  void give_number(FakeVolume& volume);
+  std::string path_of(const FakeDentry& dentry) const;
+  /// Ends a volume that nobody has mounted or open any more.
+  void release(const std::shared_ptr<FakeVolume>& volume);
+  bool is_used(const FakeVolume& volume) const;
+  /// Begins a call of the daemon.
+  void enter();
+  /// The errno that this call of the daemon gives for the file, negative; 0 if none.
+  int fault(FakeInode& inode, FakeCall call);
+  /// Of a look by the daemon; throws FakeHang where it would wait.
+  DentryPtr look_up(int handle, const std::string& relative, FakeCall call, int& error);
+  void note_look(int handle, const std::string& relative, FakeInode& inode);
+  void changed(FakeInode& inode);
   DentryPtr add_entry(const Place& place, const InodePtr& inode);
   void remove_entry(FakeInode& directory, const std::string& name);
   void fill(const FakeInode& inode, Stat& out) const;
@@ -169,8 +279,8 @@ class FakeFs final : public Fs, public Disk {
   File* file_of(int handle);
   void drop(int handle, File& file);
 
-  Nanos stamp(FakeInode& inode) const;
-  void stamp_data(FakeInode& inode) const;
+  Nanos stamp(FakeInode& inode);
+  void stamp_data(FakeInode& inode);
   void notify(FakeInode& inode, std::uint32_t mask, std::uint32_t cookie, const std::string& name);
   void notify_both(const FakeDentry& dentry, std::uint32_t mask);
   void gone(FakeInode& inode);
@@ -180,16 +290,20 @@ class FakeFs final : public Fs, public Disk {
   FakeOptions options_;
   Now now_;
   DentryPtr root_;
-  std::map<int, DentryPtr> handles_;
+  std::map<int, Handle> handles_;
   int last_handle_ = 99;
   std::vector<File> files_;
-  std::map<std::uint64_t, std::set<std::uint64_t>> free_numbers_;  ///< by device
-  std::map<std::uint64_t, std::uint64_t> last_number_;
-  std::uint64_t last_dev_ = 1;
+  std::vector<std::shared_ptr<FakeVolume>> volumes_;
+  std::vector<Mount> mounts_;  ///< in the order of their mounting
+  std::uint64_t last_mount_ = 1;
+  std::vector<Hook> hooks_;
+  std::vector<std::weak_ptr<FakeInode>> faulty_;
+  std::map<std::string, std::deque<FakeLook>> looks_;
+  std::uint64_t last_content_ = 0;
+  std::weak_ptr<FakeInode> creating_;  ///< made last
+  Nanos last_fine_ = 0;  ///< monotonic; no coarse stamp is older than the newest fine one
   std::uint32_t last_cookie_ = 0;
   std::size_t watches_ = 0;
-  std::map<std::string, DentryPtr> mounts_;
-  std::vector<DentryPtr> unmounted_;
   bool closing_ = false;
 };
 

@@ -22,8 +22,10 @@ FakeNotifier::~FakeNotifier() {
 }
 
 int FakeNotifier::add_watch(int handle, std::uint32_t mask) {
+  fs_.enter();
   const std::shared_ptr<FakeInode> inode = fs_.inode_of(handle);
   if (inode == nullptr) return -EBADF;
+  if (const int error = fs_.fault(*inode, FakeCall::kWatch); error != 0) return error;
   if (inode->unreadable) return -EACCES;
   mask |= flags_;
   for (FakeInode::Mark& mark : inode->marks) {

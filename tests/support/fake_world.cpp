@@ -39,6 +39,9 @@ FakeOptions FakeWorld::fs_options(const Settings& settings,
     if (key == "close_window") result.close_window = parse_duration(value);
     if (key == "create_window") result.create_window = parse_duration(value);
     if (key == "probes_fail") result.changing_probes = static_cast<int>(parse_number(value));
+    if (key == "granularity") result.granularity = parse_duration(value);
+    if (key == "births") result.births = value != "off";
+    if (key == "name_max") result.name_max = static_cast<std::size_t>(parse_number(value));
     if (key == "watches") result.max_watches = static_cast<std::size_t>(parse_number(value));
   }
   return result;
@@ -75,8 +78,19 @@ std::string FakeWorld::label() const {
 }
 
 void FakeWorld::set_time(Nanos mono) {
-  now_ = {mono, kWallStart + (mono - kMonoStart)};
+  now_ = {mono, kWallStart + wall_offset_ + (mono - kMonoStart)};
   fs_.set_time(now_);
+}
+
+void FakeWorld::step_clock(Nanos by) {
+  wall_offset_ += by;
+  set_time(now_.mono);
+}
+
+void FakeWorld::fill_journal(bool full) {
+  sqlite::Database& database = *journal_->database();
+  const std::int64_t pages = full ? database.number("PRAGMA page_count") : INT32_MAX;
+  database.run(("PRAGMA max_page_count=" + std::to_string(pages)).c_str());
 }
 
 void FakeWorld::start(const std::vector<WatchConfig>& watches) {
@@ -110,6 +124,7 @@ void FakeWorld::kill() {
 }
 
 bool FakeWorld::is_pending() const {
+  if (pipeline_->blocked()) return false;
   for (std::size_t i = 0; i < notifiers_.size(); ++i) {
     if (notifiers_[i] != nullptr && !overflowing_[i] && !notifiers_[i]->is_empty()) return true;
   }
@@ -119,7 +134,7 @@ bool FakeWorld::is_pending() const {
 bool FakeWorld::turn() {
   std::vector<std::vector<std::byte>> buffers;
   std::vector<Input> inputs;
-  for (std::size_t i = 0; i < notifiers_.size(); ++i) {
+  for (std::size_t i = 0; i < notifiers_.size() && !pipeline_->blocked(); ++i) {
     if (notifiers_[i] == nullptr || overflowing_[i] || notifiers_[i]->is_empty()) continue;
     const std::uint64_t position = notifiers_[i]->position();
     buffers.push_back(notifiers_[i]->read(settings_.step == Step::kSingle ? 1 : SIZE_MAX));

@@ -51,6 +51,13 @@ class FakeWorld final : public World {
 
   FakeFs& fs() { return fs_; }
   FakeNotifier& notifier(std::size_t watch) { return *notifiers_.at(watch); }
+  /// The wall clock is set forward or back.
+  void step_clock(Nanos by);
+  /// Of a script that keeps its journal: nothing more fits on its disk.
+  void fill_journal(bool full);
+  bool has_journal() const { return kept_ != nullptr; }
+  bool is_running() const { return running_; }
+  WatchStatus status() const { return pipeline_->status().front(); }
   /// So many calls of step() though the pipeline is held.
   void turns(std::int64_t count);
   /// These bytes as if read from the queue of the first watch.
@@ -74,6 +81,7 @@ class FakeWorld final : public World {
   std::vector<Event> events_;
   Now now_;
   Nanos started_ = 0;
+  Nanos wall_offset_ = 0;
   std::unique_ptr<KeptJournal> kept_;  ///< of a script that kills
   std::unique_ptr<Journal> journal_;
   std::unique_ptr<Pipeline> pipeline_;

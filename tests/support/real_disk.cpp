@@ -71,6 +71,12 @@ int RealDisk::touch(int handle) {
   return open == nullptr ? -EBADF : answer(::futimens(open->fd.get(), nullptr));
 }
 
+int RealDisk::read(int handle) {
+  Open* open = find(handle);
+  char byte = 0;
+  return open == nullptr ? -EBADF : answer(static_cast<int>(::pread(open->fd.get(), &byte, 1, 0)));
+}
+
 int RealDisk::close_file(int handle) {
   Open* open = find(handle);
   if (open == nullptr || !open->fd) return -EBADF;
@@ -124,6 +130,13 @@ int RealDisk::truncate(const std::string& path, std::int64_t size) {
 int RealDisk::set_times(const std::string& path, std::int64_t seconds) {
   const timespec times[2] = {{seconds, 0}, {seconds, 0}};
   return answer(::utimensat(AT_FDCWD, path.c_str(), times, 0));
+}
+
+int RealDisk::copy_times(const std::string& from, const std::string& to) {
+  struct stat stat {};
+  if (::lstat(from.c_str(), &stat) != 0) return -errno;
+  const timespec times[2] = {stat.st_atim, stat.st_mtim};
+  return answer(::utimensat(AT_FDCWD, to.c_str(), times, AT_SYMLINK_NOFOLLOW));
 }
 
 int RealDisk::change_mode(const std::string& path, std::uint32_t mode) {

@@ -63,20 +63,21 @@ const std::set<std::string>& verbs() {
       "close",    "mmap",   "munmap",  "rename", "exchange", "link",    "linkat",  "unlink",
       "truncate", "utimes", "chmod",   "chown",  "setxattr", "symlink", "mkfifo",  "mknod",
       "fill",     "at",     "start",   "wait",   "expect",   "ignore",  "discard", "rescan",
-      "overflow", "hold",   "release", "kill",   "save",     "rewind"};
+      "overflow", "hold",   "release", "kill",   "save",     "rewind",  "read",    "copytimes"};
   return kVerbs;
 }
 
 const std::set<std::string>& fake_verbs() {
-  static const std::set<std::string> kVerbs{"mount",  "umount", "unreadable", "readable", "watches",
-                                            "leases", "record", "turns",      "queue"};
+  static const std::set<std::string> kVerbs{
+      "mount", "umount", "unreadable", "readable", "watches", "leases",  "record", "turns", "queue",
+      "bind",  "clock",  "fault",      "hang",     "mend",    "journal", "during", "pass"};
   return kVerbs;
 }
 
 const std::set<std::string>& fake_options() {
-  static const std::set<std::string> kOptions{"clock",       "step",         "leases",
-                                              "watches",     "close_window", "create_window",
-                                              "probes_fail", "local",        "keeps_inodes"};
+  static const std::set<std::string> kOptions{
+      "clock",       "step",  "leases",       "watches",     "close_window", "create_window",
+      "probes_fail", "local", "keeps_inodes", "granularity", "births",       "name_max"};
   return kOptions;
 }
 
@@ -226,6 +227,7 @@ WatchConfig watch_config(const Command& watch) {
 Script parse_script(const std::string& file, std::string_view text) {
   Script script;
   script.file = file;
+  script.text = text;
   script.name = std::filesystem::path(file).stem().string();
   int number = 0;
   Nanos time = 0;
@@ -251,6 +253,17 @@ Script parse_script(const std::string& file, std::string_view text) {
       }
       Command command = parse_command(line);
       if (command.verb.empty()) continue;
+      if (command.verb == "audit") {
+        if (script.fake_only.empty()) {
+          throw std::runtime_error("audit needs a `fake-only:` line above");
+        }
+        script.audit = true;
+        for (const std::string& word : command.words) {
+          if (word == "strict") script.strict = true;
+          if (word == "progress") script.progress = true;
+        }
+        continue;
+      }
       command.line = number;
       command.text = line;
       if (command.verb == "watch") {

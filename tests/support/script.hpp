@@ -31,8 +31,12 @@ struct Command {
 struct Script {
   std::string name;  ///< of the file, without ".script"
   std::string file;
+  std::string text;
   std::string fake_only;  ///< why it makes no sense on the kernel; "" if it does
   std::map<std::string, std::string> fake;
+  bool audit = false;  ///< no expectations: what must always hold is looked at
+  bool progress = false;
+  bool strict = false;  ///< of an audit: nothing excuses a second announcement
   std::vector<Command> watches;
   std::vector<Command> commands;
 };

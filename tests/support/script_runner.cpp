@@ -9,15 +9,49 @@
 #include <set>
 #include <stdexcept>
 
+#include "support/auditor.hpp"
 #include "support/expectation.hpp"
 #include "support/fake_world.hpp"
 
 namespace inotifier::testing {
 namespace {
 
+// Longer than the back-off of rescans and all that a processor waits for.
+constexpr Nanos kCalm = 100'000'000'000;
+
+/// A command that its disk refused, or that has nothing to work on.
+struct Refused : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
+FakeCall call_of(const std::string& name) {
+  static const std::map<std::string, FakeCall> kCalls{
+      {"stat", FakeCall::kStat}, {"open", FakeCall::kOpen}, {"lease", FakeCall::kLease},
+      {"list", FakeCall::kList}, {"next", FakeCall::kNext}, {"watch", FakeCall::kWatch}};
+  const auto found = kCalls.find(name);
+  if (found == kCalls.end()) throw std::runtime_error("no such call: " + name);
+  return found->second;
+}
+
+int errno_of(const std::string& name) {
+  static const std::map<std::string, int> kErrors{
+      {"EACCES", EACCES}, {"EPERM", EPERM},        {"EIO", EIO},       {"ENOMEM", ENOMEM},
+      {"EMFILE", EMFILE}, {"ENFILE", ENFILE},      {"ESTALE", ESTALE}, {"EINTR", EINTR},
+      {"EAGAIN", EAGAIN}, {"ENOLCK", ENOLCK},      {"EINVAL", EINVAL}, {"ENOENT", ENOENT},
+      {"ENOSPC", ENOSPC}, {"ETIMEDOUT", ETIMEDOUT}};
+  const auto found = kErrors.find(name);
+  if (found == kErrors.end()) throw std::runtime_error("no such error: " + name);
+  return found->second;
+}
+
 class Runner {
  public:
-  Runner(const Script& script, World& world) : script_(script), world_(world) {}
+  Runner(const Script& script, World& world) : script_(script), world_(world) {
+    if (!script.audit) return;
+    WatchConfig config = watch_config(script.watches.front());
+    config.path = absolute(config.path);
+    auditor_ = std::make_unique<Auditor>(*world.fake(), config, script.strict, script.progress);
+  }
 
   std::string run() {
     try {
@@ -29,8 +63,17 @@ class Runner {
           execute(*command_);
           ++i;
         }
+        if (auditor_) {
+          sample();
+          if (!auditor_->problem().empty()) return report(whole(auditor_->problem()));
+        }
+        if (!hook_problem_.empty()) throw std::runtime_error(hook_problem_);
       }
       start();
+      if (auditor_) {
+        const std::string problem = audit();
+        return problem.empty() ? "" : report(whole(problem));
+      }
       world_.finish();
       static const Command kEnd{0, "the end of the script", "", {}, {}};
       command_ = &kEnd;
@@ -38,6 +81,7 @@ class Runner {
     } catch (const ScriptError& error) {
       return report(error.what());
     } catch (const std::exception& error) {
+      if (auditor_) return report(whole(error.what()));
       return report(script_.file + ":" + std::to_string(command_ ? command_->line : 0) + ": " +
                     error.what());
     }
@@ -45,6 +89,50 @@ class Runner {
   }
 
  private:
+  std::string whole(const std::string& problem) const {
+    if (command_ == nullptr || command_->line == 0) return script_.file + ": " + problem;
+    return script_.file + ":" + std::to_string(command_->line) + ": " + command_->text + "\n  " +
+           problem;
+  }
+
+  /// Everybody closes, nothing fails any more: then it all must come right, and stay so.
+  std::string audit() {
+    static const Command kEnd{0, "the end of the script", "", {}, {}};
+    command_ = &kEnd;
+    FakeWorld& fake = *world_.fake();
+    fake.fs().run_hooks();
+    fake.fs().mend();
+    if (fake.has_journal()) fake.fill_journal(false);
+    if (overflowing_) world_.overflow(0, false);
+    world_.hold(false);
+    for (const auto& [name, handle] : handles_) {
+      world_.disk().unmap(handle);
+      world_.disk().close_file(handle);
+      world_.after_command();
+    }
+    const auto calm = [&] {
+      world_.wait(kCalm);
+      sample();
+    };
+    calm();
+    auditor_->compare();
+    auditor_->compare_status();
+    if (!auditor_->problem().empty()) return auditor_->problem();
+    std::size_t before = auditor_->announced();
+    world_.rescan();
+    calm();
+    if (auditor_->announced() != before) return "a rescan found something: " + last_text_;
+    if (fake.has_journal()) {
+      before = auditor_->announced();
+      kill();
+      start();
+      calm();
+      if (auditor_->announced() != before) return "a restart found something: " + last_text_;
+      auditor_->compare_status();
+    }
+    return auditor_->problem();
+  }
+
   std::string report(const std::string& text) { return text + "\n  [" + world_.label() + "]"; }
 
   const std::string& word(std::size_t at) const {
@@ -63,12 +151,12 @@ class Runner {
 
   int handle(std::size_t at) const {
     const auto found = handles_.find(word(at));
-    if (found == handles_.end()) throw std::runtime_error("not open: " + word(at));
+    if (found == handles_.end()) throw Refused("not open: " + word(at));
     return found->second;
   }
 
   int must(int result) const {
-    if (result < 0) fail(script_, *command_, std::strerror(-result));
+    if (result < 0) throw Refused(std::strerror(-result));
     return result;
   }
 
@@ -80,9 +168,11 @@ class Runner {
       watches.push_back(watch_config(line));
       watches.back().path = absolute(watches.back().path);
     }
-    const bool kills = std::any_of(script_.commands.begin(), script_.commands.end(),
-                                   [](const Command& one) { return one.verb == "kill"; });
-    if (kills && !restarted_) world_.keep_journal();
+    const bool keeps = std::ranges::any_of(script_.commands, [](const Command& one) {
+      return one.verb == "kill" || one.verb == "save" || one.verb == "journal";
+    });
+    if (keeps && !restarted_) world_.keep_journal();
+    if (auditor_ && !restarted_) auditor_->before_start();
     world_.start(watches);
   }
 
@@ -90,8 +180,17 @@ class Runner {
     sample();
     world_.kill();
     sample();
-    started_ = false;
+    started_ = overflowing_ = false;
     restarted_ = true;
+  }
+
+  /// In an audit what does not fit the moment is left out, so that lines can be left out.
+  bool fits(const std::string& verb) const {
+    static const std::set<std::string> kOfDaemon{"kill",    "save",  "rescan", "overflow",
+                                                 "journal", "turns", "hold",   "release"};
+    if (verb == "start") return !started_;
+    if (verb == "rewind") return restarted_ && !started_ && saved_;
+    return started_ || !kOfDaemon.contains(verb);
   }
 
   std::size_t watch(std::size_t at) const {
@@ -108,8 +207,17 @@ class Runner {
     static const std::map<std::string, std::function<void(Runner&)>> kWorld{
         {"start", [](Runner& r) { r.start(); }},
         {"kill", [](Runner& r) { r.kill(); }},
-        {"save", [](Runner& r) { r.world_.save(); }},
-        {"rewind", [](Runner& r) { r.world_.rewind(); }},
+        {"save",
+         [](Runner& r) {
+           r.world_.save();
+           r.saved_ = true;
+         }},
+        {"rewind",
+         [](Runner& r) {
+           r.world_.rewind();
+           if (r.auditor_) r.auditor_->on_rewind();
+         }},
+        {"pass", [](Runner& r) { r.world_.wait(parse_duration(r.word(0))); }},
         {"at",
          [](Runner& r) {
            r.start();
@@ -131,15 +239,40 @@ class Runner {
         {"overflow",
          [](Runner& r) {
            if (r.word(0) != "begin" && r.word(0) != "end") throw std::runtime_error("begin or end");
-           r.world_.overflow(r.watch(1), r.word(0) == "begin");
+           r.overflowing_ = r.word(0) == "begin";
+           r.world_.overflow(r.watch(1), r.overflowing_);
          }},
         {"hold", [](Runner& r) { r.world_.hold(true); }},
         {"release", [](Runner& r) { r.world_.hold(false); }},
     };
+    if (auditor_ && !fits(command.verb)) return;
     const auto of_world = kWorld.find(command.verb);
     if (of_world != kWorld.end()) return of_world->second(*this);
-    if (!on_disk(command)) on_fake(command);
+    try {
+      if (!on_disk(command)) on_fake(command);
+    } catch (const Refused& refused) {
+      if (!auditor_) fail(script_, command, refused.what());
+    }
     if (command.verb != "turns") world_.after_command();
+  }
+
+  /// Runs within a call of the daemon.
+  void interpose(const Command& command) {
+    Command inner = command;
+    inner.verb = word(1);
+    inner.words.erase(inner.words.begin(), inner.words.begin() + 2);
+    const auto run = [this, inner] {
+      const Command* outer = std::exchange(command_, &inner);
+      try {
+        if (!on_disk(inner)) throw std::runtime_error("nothing that a writer does: " + inner.verb);
+      } catch (const Refused& refused) {
+        if (!auditor_) hook_problem_ = inner.text + ": " + refused.what();
+      } catch (const std::runtime_error& error) {
+        hook_problem_ = inner.text + ": " + error.what();
+      }
+      command_ = outer;
+    };
+    world_.fake()->fs().interpose(static_cast<int>(parse_number(word(0))), run);
   }
 
   int open(const std::string& name, const std::string& at, const OpenMode& mode) {
@@ -216,6 +349,8 @@ class Runner {
       must(disk.resize(handle(0), parse_number(word(1))));
     } else if (verb == "stamp") {
       must(disk.touch(handle(0)));
+    } else if (verb == "read") {
+      must(disk.read(handle(0)));
     } else if (verb == "close") {
       must(disk.close_file(handle(0)));
     } else if (verb == "mmap") {
@@ -234,6 +369,8 @@ class Runner {
       must(disk.truncate(path(0), parse_number(word(1))));
     } else if (verb == "utimes") {
       must(disk.set_times(path(0), parse_number(word(1))));
+    } else if (verb == "copytimes") {
+      must(disk.copy_times(path(0), path(1)));
     } else if (verb == "chmod") {
       must(disk.change_mode(path(0), static_cast<std::uint32_t>(std::stoul(word(1), nullptr, 8))));
     } else if (verb == "chown") {
@@ -258,9 +395,31 @@ class Runner {
     FakeFs& fs = fake->fs();
     const std::string& verb = command.verb;
     if (verb == "mount") {
-      must(fs.mount(path(0)));
+      std::string type;
+      for (const auto& [key, value] : command.values) {
+        if (key == "type") type = value;
+      }
+      must(fs.mount(path(0), command.words.size() > 1 ? word(1) : "", type));
+    } else if (verb == "bind") {
+      must(fs.bind(path(0), path(1)));
     } else if (verb == "umount") {
-      must(fs.unmount(path(0)));
+      const bool lazy = word(0) == "-l";
+      must(fs.unmount(path(lazy ? 1 : 0), lazy));
+    } else if (verb == "fault") {
+      const int times = command.words.size() > 3 ? static_cast<int>(parse_number(word(3))) : -1;
+      must(fs.set_fault(path(0), call_of(word(1)), errno_of(word(2)), times));
+    } else if (verb == "hang") {
+      must(fs.set_hang(path(0), true));
+    } else if (verb == "mend") {
+      fs.mend();
+    } else if (verb == "clock") {
+      const bool back = word(0).starts_with('-');
+      const Nanos by = parse_duration(std::string_view(word(0)).substr(1));
+      fake->step_clock(back ? -by : by);
+    } else if (verb == "journal") {
+      fake->fill_journal(word(0) == "full");
+    } else if (verb == "during") {
+      interpose(command);
     } else if (verb == "unreadable" || verb == "readable") {
       must(fs.set_unreadable(path(0), verb == "unreadable"));
     } else if (verb == "watches") {
@@ -292,6 +451,11 @@ class Runner {
     std::vector<Event> events;
     world_.take(events);
     for (Event& event : events) {
+      if (auditor_) {
+        auditor_->on_event(event);
+        if (event.type == "file.completed") last_text_ = text_of(event, nullptr);
+        continue;
+      }
       if (ignored_.contains(event.type)) continue;
       (event.type.starts_with("watch.") ? of_watches_ : of_files_).push_back(std::move(event));
     }
@@ -412,6 +576,11 @@ class Runner {
   const Command* command_ = nullptr;
   bool started_ = false;
   bool restarted_ = false;
+  bool saved_ = false;
+  bool overflowing_ = false;
+  std::unique_ptr<Auditor> auditor_;  ///< of an audit
+  std::string last_text_;             ///< of the last announcement
+  std::string hook_problem_;
   std::map<std::string, int> handles_;
   std::set<std::string> ignored_;
   Bindings bindings_;

@@ -1,281 +1,477 @@
 #include "support/storm.hpp"
 
-#include <map>
+#include <array>
+#include <functional>
 #include <random>
 #include <set>
-#include <vector>
+#include <sstream>
 
 #include "base/path.hpp"
-#include "base/rfc3339.hpp"
-#include "process/filters.hpp"
-#include "support/expectation.hpp"
+#include "support/fake_world.hpp"
+#include "support/script_runner.hpp"
 
 namespace inotifier::testing {
 namespace {
 
-// More than the back-off of rescans and all that a processor waits for.
-constexpr Nanos kCalm = 100'000'000'000;
+constexpr int kOperationsBeforeStart = 5;
+constexpr int kOperations = 60;
 
-class Storm {
+class Generator {
  public:
-  Storm(FakeWorld& world, const StormOptions& options)
-      : world_(world),
-        options_(options),
-        random_(options.seed),
-        filters_({}, kDefaultExclude, kDefaultTemporary) {}
+  Generator(const StormKind& kind, std::uint32_t seed) : kind_(kind), random_(seed) {
+    std::istringstream words(kind.with);
+    for (std::string word; words >> word;) with_.insert(word);
+    fill();
+  }
 
-  std::string run() {
-    WatchConfig config = watch_config(parse_command("watch path=."));
-    config.path = world_.root();
-    config_ = config;
-    if (options_.kills) world_.keep_journal();
-    for (int i = 0; i < 5; ++i) operate();
-    world_.start({config});
-    root_ = world_.fs().open_root(world_.root());
-    listen();
-    for (int i = 0; i < options_.operations && problem_.empty(); ++i) {
+  std::string script() {
+    header();
+    if (has("directories") && pick(4) != 0) {
+      for (const char* directory : {"a", "b", "a/c"}) line(std::string("mkdir ") + directory);
+    }
+    for (int i = 0; i < kOperationsBeforeStart; ++i) operate();
+    started_ = true;
+    line("start");
+    for (int i = 0; i < kOperations; ++i) {
       operate();
-      listen();
-      if (pick(4) == 0) pass(kPauses[pick(kPauses.size())]);
+      if (pick(4) == 0) pass();
     }
-    if (overflowing_) overflow(false);
-    if (!running_) start();
-    for (const int handle : open_) world_.disk().close_file(handle);
-    log_ += "  close all\n";
-    world_.after_command();
-    pass(kCalm);
-    compare(root_, "");
-    // What was told is enough: a rescan finds nothing.
-    if (problem_.empty()) {
-      const std::size_t before = told_;
-      world_.rescan();
-      pass(kCalm);
-      if (problem_.empty() && told_ != before) problem_ = "a rescan found something: " + last_text_;
-    }
-    world_.fs().close(root_);
-    if (problem_.empty()) return "";
-    return problem_ + "\n" + log_ + "  seed " + std::to_string(options_.seed) + " [" +
-           world_.label() + "]";
+    return text_;
   }
 
  private:
-  static constexpr std::array<Nanos, 6> kPauses{100'000,    1'500'000,   5'000'000,
-                                                50'000'000, 250'000'000, 1'200'000'000};
+  using Operation = void (Generator::*)();
+
+  bool has(const char* word) const { return with_.contains(word); }
 
   std::size_t pick(std::size_t below) {
     return std::uniform_int_distribution<std::size_t>(0, below - 1)(random_);
   }
+  template <std::size_t N>
+  const char* one_of(const std::array<const char*, N>& words) {
+    return words[pick(N)];
+  }
+
+  void add(int weight, Operation operation) {
+    for (int i = 0; i < weight; ++i) operations_.push_back(operation);
+  }
+
+  void fill() {
+    if (has("chunks")) {
+      add(4, &Generator::write_part);
+      add(4, &Generator::finish_part);
+      add(2, &Generator::write_plain);
+    } else {
+      add(4, &Generator::write);
+      add(2, &Generator::open);
+      add(2, &Generator::put);
+      add(2, &Generator::close);
+      add(2, &Generator::rename);
+      add(1, &Generator::link);
+    }
+    add(1, &Generator::unlink);
+    if (has("directories")) add(4, &Generator::directories);
+    if (has("scans")) add(2, &Generator::scans);
+    if (has("kills")) add(2, &Generator::kill);
+    if (has("power")) add(2, &Generator::power);
+    if (has("metadata")) add(8, &Generator::metadata);
+    if (has("mounts")) add(5, &Generator::mounts);
+    if (has("binds")) add(3, &Generator::binds);
+    if (has("root")) add(3, &Generator::root);
+    if (has("faults")) add(5, &Generator::faults);
+    if (has("hangs")) add(3, &Generator::hangs);
+    if (has("clock")) add(3, &Generator::clock);
+    if (has("full")) add(3, &Generator::full);
+    if (has("special")) add(4, &Generator::special);
+  }
+
+  void header() {
+    static const std::array<const char*, 3> kSteps{"prompt", "late", "single"};
+    static const std::array<const char*, 2> kClocks{"multigrain", "coarse"};
+    static const std::array<const char*, 3> kGrains{"1s", "2s", "1us"};
+    line(std::string("fake-only: a storm of kind ") + kind_.name);
+    std::string fake = std::string("fake: step=") + one_of(kSteps) + " clock=" + one_of(kClocks);
+    if (has("grain")) fake += std::string(" granularity=") + one_of(kGrains);
+    if (has("births") && pick(2) == 0) fake += " births=off";
+    if (has("names")) fake += " name_max=1000";
+    if (pick(4) == 0) fake += " close_window=2ms";
+    if (pick(4) == 0) fake += " create_window=300us";
+    line(fake + ' ' + kind_.fake);
+    line(std::string("watch path=. ") + kind_.watch);
+    line(std::string("audit") + (has("plain") ? " strict" : "") +
+         (has("progress") ? " progress" : ""));
+  }
+
+  void line(const std::string& text) { text_ += text + '\n'; }
+
+  /// A writer's command, perhaps within one of the daemon's calls.
+  void command(const std::string& text) {
+    if (has("races") && started_ && pick(3) == 0) {
+      line("during " + std::to_string(1 + pick(25)) + ' ' + text);
+    } else {
+      line(text);
+    }
+  }
+
+  void pass() {
+    static const std::array<const char*, 6> kPauses{"100us", "1500us", "5ms",
+                                                    "50ms",  "250ms",  "1200ms"};
+    const std::string pause = one_of(kPauses);
+    if (has("quick")) {
+      // Whoever writes does so at least every second.
+      for (const std::string& handle : open_) line("put " + handle + " 1");
+      line("pass " + (pause == "1200ms" ? "900ms" : pause));
+    } else {
+      line("pass " + pause);
+    }
+    if (has("clock") && pick(20) == 0) line("pass 1h");
+  }
+
+  void operate() { (this->*operations_[pick(operations_.size())])(); }
+
+  // --- names
 
   std::string directory() {
-    static const std::vector<std::string> kPlaces{"",    "",      "a",      "b",     "a/c",
-                                                  "b/c", "a/c/d", "../out", "t.tmp", "a/t.tmp"};
-    return options_.directories ? kPlaces[pick(kPlaces.size())] : pick(5) == 0 ? "../out" : "";
+    static const std::array<const char*, 10> kPlaces{"",    "",      "a",      "b",     "a/c",
+                                                     "b/c", "a/c/d", "../out", "t.tmp", "a/t.tmp"};
+    return has("directories") ? one_of(kPlaces) : pick(5) == 0 ? "../out" : "";
   }
 
-  std::string file() {
-    static const std::vector<std::string> kNames{"f", "g", "h", "f.part", "g.part"};
-    return join(directory(), kNames[pick(kNames.size())]);
+  std::string name() {
+    static const std::array<const char*, 5> kNames{"f", "g", "h", "f.part", "g.part"};
+    static const std::array<const char*, 6> kLong{"\\{255:a}",  "\\{256:a}",      "\\{700:a}",
+                                                  "\\{1000:a}", "\\{251:a}.part", "\\{995:a}.part"};
+    return has("names") && pick(2) == 0 ? one_of(kLong) : one_of(kNames);
   }
 
-  std::string absolute(const std::string& relative) const {
-    if (relative.starts_with("../")) return "/" + relative.substr(3);
-    return join(world_.root(), relative);
+  std::string file() { return join(directory(), name()); }
+
+  /// One that is below the root, "" included only if asked for.
+  std::string inner_directory() {
+    static const std::array<const char*, 5> kPlaces{"a", "b", "a/c", "b/c", "a/c/d"};
+    return one_of(kPlaces);
   }
 
-  void note(const std::string& text, int result) {
-    if (result >= 0) log_ += "  " + text + "\n";
-    world_.after_command();
+  // --- operations
+
+  void write() { command("write " + file() + ' ' + std::to_string(1 + pick(3))); }
+
+  void open() {
+    const std::string handle = "W" + std::to_string(last_handle_++);
+    open_.push_back(handle);
+    line("open " + handle + ' ' + file() + (pick(2) == 0 ? " create append" : " append"));
   }
 
-  void operate() {
-    Disk& disk = world_.disk();
-    const std::string one = file();
-    const std::string two = file();
+  void put() {
+    if (!open_.empty()) command("put " + open_[pick(open_.size())] + " 1");
+  }
+
+  void close() {
+    if (open_.empty()) return;
+    const std::size_t at = pick(open_.size());
+    command("close " + open_[at]);
+    open_.erase(open_.begin() + static_cast<std::ptrdiff_t>(at));
+  }
+
+  void rename() { command((pick(4) == 0 ? "exchange " : "rename ") + file() + ' ' + file()); }
+
+  /// The first name goes: what is written through another name gives this one no event.
+  void link() {
+    const std::string from = file();
+    line("link " + from + ' ' + file());
+    line("unlink " + from);
+  }
+
+  void unlink() { command("unlink " + file()); }
+
+  void directories() {
     const std::string from = directory();
     const std::string to = directory();
-    switch (pick(options_.kills ? 22 : options_.overflows ? 20 : 18)) {
-      case 0:
-      case 1:
-      case 2:
-      case 3: {
-        OpenMode mode;
-        mode.create = mode.truncate = true;
-        const int handle = disk.open_file(absolute(one), mode);
-        if (handle < 0) return;
-        disk.put(handle, static_cast<std::int64_t>(1 + pick(3)));
-        return note("write " + one, disk.close_file(handle));
-      }
-      case 4:
-      case 5: {
-        OpenMode mode;
-        mode.create = pick(2) == 0;
-        mode.append = true;
-        const int handle = disk.open_file(absolute(one), mode);
-        if (handle >= 0) open_.push_back(handle);
-        return note("open " + std::to_string(handle) + " " + one, handle);
-      }
-      case 6:
-      case 7: {
-        if (open_.empty()) return;
-        const int handle = open_[pick(open_.size())];
-        return note("put " + std::to_string(handle), disk.put(handle, 1));
-      }
-      case 8:
-      case 9: {
-        if (open_.empty()) return;
-        const std::size_t at = pick(open_.size());
-        const int handle = open_[at];
-        open_.erase(open_.begin() + static_cast<std::ptrdiff_t>(at));
-        return note("close " + std::to_string(handle), disk.close_file(handle));
-      }
-      case 10:
-      case 11: {
-        const bool exchange = pick(4) == 0;
-        return note((exchange ? "exchange " : "rename ") + one + " " + two,
-                    disk.rename(absolute(one), absolute(two), exchange));
-      }
-      case 12:
-        return note("unlink " + one, disk.unlink(absolute(one)));
-      case 13: {
-        // The first name goes: what is written through another name gives this one no event.
-        const int result = disk.link(absolute(one), absolute(two));
-        if (result == 0) disk.unlink(absolute(one));
-        return note("link and unlink " + one + " " + two, result);
-      }
-      case 14:
-        if (from.empty() || !options_.directories) return;
-        return note("mkdir " + from, disk.make_directory(absolute(from)));
-      case 15:
-      case 16: {
-        if (from.empty() || to.empty() || !options_.directories) return;
-        const bool exchange = pick(4) == 0;
-        return note((exchange ? "exchange directories " : "rename directory ") + from + " " + to,
-                    disk.rename(absolute(from), absolute(to), exchange));
-      }
-      case 17:
-        if (from.empty() || from == "../out") return;
-        return note("rmdir " + from, disk.remove_directory(absolute(from)));
-      case 18:
-        return overflow(!overflowing_);
-      case 19:
-        if (root_ < 0) return;
-        if (running_) world_.rescan();
-        return note("rescan", 0);
-      default:
-        if (root_ < 0) return;
-        return running_ ? kill() : start();
-    }
+    const std::size_t what = pick(4);
+    if (from.empty() || from == "../out") return;
+    if (what == 0) return command("mkdir " + from);
+    if (what == 1) return command("rmdir " + from);
+    if (to.empty()) return;
+    const std::string target = to == "../out" ? "../out/d" : to;
+    command((pick(4) == 0 ? "exchange " : "rename ") +
+            (pick(2) == 0 ? from + ' ' + target : target + ' ' + from));
+  }
+
+  void scans() {
+    if (pick(2) == 0) return line("rescan");
+    overflowing_ = !overflowing_;
+    line(overflowing_ ? "overflow begin" : "overflow end");
   }
 
   void kill() {
-    listen();
-    log_ += "  kill\n";
-    running_ = overflowing_ = false;
-    world_.kill();
-    listen();
+    killed_ = !killed_;
+    overflowing_ = false;
+    line(killed_ ? "kill" : "start");
   }
 
-  void start() {
-    log_ += "  start\n";
-    running_ = true;
-    world_.start({config_});
-    listen();
+  void power() {
+    if (pick(2) == 0) return line("save");
+    line("kill");
+    line("rewind");
+    line("start");
+    overflowing_ = killed_ = false;
   }
 
-  void overflow(bool begin) {
-    if (root_ < 0 || !running_) return;
-    overflowing_ = begin;
-    log_ += begin ? "  overflow begin\n" : "  overflow end\n";
-    world_.overflow(0, begin);
-  }
-
-  void pass(Nanos time) {
-    log_ += "  " + std::to_string(time / 1000) + " us pass\n";
-    world_.wait(time);
-    listen();
-  }
-
-  void listen() {
-    std::vector<Event> events;
-    world_.take(events);
-    for (const Event& event : events) {
-      if (event.type != "file.completed") continue;
-      ++told_;
-      last_text_ = text_of(event, nullptr);
-      log_ += "    -> " + last_text_ + "\n";
-      const std::string path = event.relative_path();
-      if (!ids_.insert(event.id).second) problem_ = "told twice: " + last_text_;
-      last_[path] = event;
-      if (filters_.file(path) != Filters::Verdict::kAdmitted) problem_ = "not to be told: " + path;
-      // The disk stands still while the pipeline works.
-      Stat stat;
-      int error = 0;
-      const Files::Writer writer = world_.fs().writer(root_, path, stat, error);
-      if (writer == Files::Writer::kOpen &&
-          std::to_string(stat.inode) == value_of(event, "inode")) {
-        problem_ = "told while it is written: " + last_text_;
+  void metadata() {
+    static const std::array<const char*, 4> kTimes{"1000000000", "1699999000", "1700000001",
+                                                   "4000000000"};
+    const std::string one = file();
+    switch (pick(10)) {
+      case 0:
+        return command("chmod " + one + (pick(2) == 0 ? " 600" : " 644"));
+      case 1:
+        return command("setxattr " + one);
+      case 2:
+        return command("utimes " + one + ' ' + one_of(kTimes));
+      case 3:
+        return command("link " + one + " ../out/l" + std::to_string(last_link_++));
+      case 4:
+        return command("copytimes " + file() + ' ' + one);
+      case 5:  // the same file sent again
+        if (pick(2) == 0) command("unlink " + one);
+        line("write " + one + " 2");
+        return command("utimes " + one + " 1600000000");
+      case 6: {  // read back
+        const std::string handle = "R" + std::to_string(last_handle_++);
+        line("open " + handle + ' ' + one + " read");
+        line("read " + handle);
+        return command("close " + handle);
+      }
+      case 7:
+        return command("touch " + one);
+      case 8: {  // written, and its times set while it was open
+        const std::string handle = "W" + std::to_string(last_handle_++);
+        line("open " + handle + ' ' + one);
+        if (pick(2) == 0) pass();
+        line("put " + handle + " 1");
+        if (pick(2) == 0) pass();
+        line("utimes " + one + " 1600000000");
+        return command("close " + handle);
+      }
+      default: {
+        const std::string handle = "W" + std::to_string(last_handle_++);
+        line("open " + handle + ' ' + one);
+        line("resize " + handle + ' ' + std::to_string(pick(3)));
+        return command("close " + handle);
       }
     }
   }
 
-  void compare(int directory, const std::string& path) {
-    FakeFs& fs = world_.fs();
-    int error = 0;
-    const auto listing = fs.list(directory, error);
-    Entry entry;
-    while (listing != nullptr && listing->next(entry) == 1 && problem_.empty()) {
-      const std::string name(entry.name);
-      const std::string at = join(path, name);
-      if (entry.kind == Entry::Kind::kDirectory) {
-        if (!filters_.enters(at)) continue;
-        const int below = fs.open_directory(directory, name);
-        compare(below, at);
-        fs.close(below);
-        continue;
-      }
-      if (filters_.file(at) != Filters::Verdict::kAdmitted) continue;
-      Stat stat;
-      fs.stat(directory, name, stat);
-      const auto found = last_.find(at);
-      if (found == last_.end()) {
-        problem_ = "never told: " + at;
-      } else if (value_of(found->second, "inode") != std::to_string(stat.inode) ||
-                 found->second.size() != stat.size ||
-                 value_of(found->second, "mtime") != rfc3339(stat.mtime)) {
-        problem_ = "its last version was not told: " + at + " (inode " +
-                   std::to_string(stat.inode) + ", size " + std::to_string(stat.size) + ", mtime " +
-                   rfc3339(stat.mtime) + "; told: inode " + value_of(found->second, "inode") +
-                   " mtime " + value_of(found->second, "mtime") + ")";
-      }
+  void mounts() {
+    static const std::array<const char*, 3> kVolumes{"", " v1", " v2"};
+    const std::string at = inner_directory();
+    if (pick(2) == 0) return line("mount " + at + one_of(kVolumes));
+    line(std::string("umount ") + (pick(3) == 0 ? "-l " : "") + at);
+  }
+
+  void binds() {
+    const std::string at = inner_directory();
+    if (pick(3) == 0) return line("umount " + at);
+    line("bind " + (pick(4) == 0 ? "../out" : inner_directory()) + ' ' + at);
+  }
+
+  void root() {
+    switch (pick(8)) {
+      case 0:
+        line("rename . ../old");
+        return line("mkdir .");
+      case 1:
+        line("rename . ../old");
+        return line("rename ../old/a .");
+      case 2:
+        return line("rename . ../old");
+      case 3:
+        return line("rename ../old .");
+      case 4:
+        return line("exchange . ../old");
+      case 5:
+        return line("mkdir .");
+      case 6:
+        return line("mount . v3");
+      default:
+        return line("umount .");
     }
   }
 
-  FakeWorld& world_;
-  StormOptions options_;
+  void faults() {
+    static const std::array<const char*, 6> kCalls{"stat", "open", "lease",
+                                                   "list", "next", "watch"};
+    static const std::array<const char*, 12> kErrors{"EACCES", "EPERM",  "EIO",    "ENOMEM",
+                                                     "EMFILE", "ENFILE", "ESTALE", "EAGAIN",
+                                                     "ENOLCK", "EINVAL", "ENOSPC", "ETIMEDOUT"};
+    if (pick(4) == 0) return line("mend");
+    const std::string at = pick(3) == 0 ? inner_directory() : file();
+    line("fault " + at + ' ' + one_of(kCalls) + ' ' + one_of(kErrors) +
+         (pick(3) == 0 ? "" : ' ' + std::to_string(1 + pick(3))));
+  }
+
+  void hangs() {
+    if (pick(3) == 0) return line("mend");
+    line("hang " + file());
+  }
+
+  void clock() {
+    static const std::array<const char*, 6> kSteps{"1ms", "3s", "2m", "1h", "240h", "20000h"};
+    line(std::string("clock ") + (pick(2) == 0 ? '+' : '-') + one_of(kSteps));
+  }
+
+  void full() { line(pick(2) == 0 ? "journal full" : "journal free"); }
+
+  void special() {
+    const std::string at = file();
+    switch (pick(5)) {
+      case 0:
+        return command("mkfifo " + at);
+      case 1:
+        return command("symlink f " + at);
+      case 2:
+        return command("mknod " + at);
+      case 3:
+        line("unlink " + at);
+        return command("mkfifo " + at);
+      default:
+        line("unlink " + at);
+        return command("mkdir " + at);
+    }
+  }
+
+  // --- of a receiver that renames
+
+  std::string part() {
+    static const std::array<const char*, 3> kParts{"f.part", "g.part", "h.part"};
+    return join(directory(), one_of(kParts));
+  }
+  void write_part() { command("write " + part() + ' ' + std::to_string(1 + pick(3))); }
+  void finish_part() {
+    static const std::array<const char*, 3> kNames{"f", "g", "h"};
+    command("rename " + part() + ' ' + join(directory(), one_of(kNames)));
+  }
+  void write_plain() {
+    static const std::array<const char*, 3> kNames{"p", "q", "r"};
+    command("write " + join(directory(), one_of(kNames)) + ' ' + std::to_string(1 + pick(3)));
+  }
+
+  const StormKind& kind_;
   std::mt19937 random_;
-  Filters filters_;
-  int root_ = -1;
-  std::vector<int> open_;
+  std::set<std::string> with_;
+  std::vector<Operation> operations_;
+  std::string text_;
+  bool started_ = false;
   bool overflowing_ = false;
-  bool running_ = true;
-  WatchConfig config_;
-  std::map<std::string, Event> last_;
-  std::set<std::string> ids_;
-  std::size_t told_ = 0;
-  std::string last_text_;
-  std::string log_;
-  std::string problem_;
+  bool killed_ = false;
+  int last_handle_ = 0;
+  int last_link_ = 0;
+  std::vector<std::string> open_;
 };
 
 }  // namespace
 
-std::string run_storm(FakeWorld& world, const StormOptions& options) {
-  try {
-    return Storm(world, options).run();
-  } catch (const std::exception& error) {
-    return std::string(error.what()) + " (seed " + std::to_string(options.seed) + ") [" +
-           world.label() + "]";
+const std::vector<StormKind>& storm_kinds() {
+  static const std::vector<StormKind> kKinds{
+      {"files", "", "", ""},
+      {"scans", "", "", "scans"},
+      {"directories", "", "", "directories"},
+      {"directories and scans", "", "", "directories scans"},
+      {"kills", "", "", "scans kills"},
+      {"directories and kills", "", "", "directories scans kills"},
+      {"metadata", "", "", "metadata"},
+      {"metadata and scans", "", "", "metadata directories scans births", true},
+      {"metadata and kills", "", "", "metadata directories scans kills births", true},
+      {"power", "", "", "metadata directories power births", true},
+      {"mounts", "", "", "directories scans mounts", true},
+      {"mounts and kills", "", "", "directories kills mounts", true},
+      {"binds", "", "", "directories binds", true},
+      {"root", "", "", "directories scans root", true},
+      {"faults", "", "", "directories scans faults", true},
+      {"hangs", "", "", "directories hangs", true},
+      {"clock", "", "", "directories scans clock metadata", true},
+      {"clock and kills", "", "", "directories kills clock", true},
+      {"names", "", "", "directories scans names", true},
+      {"races", "", "", "directories races"},
+      {"races and scans", "", "", "directories scans races metadata", true},
+      {"granularity", "", "", "scans grain", true},
+      {"granularity and kills", "", "", "kills grain metadata", true},
+      {"full", "", "", "directories full kills"},
+      {"special", "", "", "directories scans special", true},
+      {"no lease", "", "leases=off", "directories quick"},
+      {"existing ignored", "existing=ignore", "", "directories kills", true},
+      {"chunks", "processor=create-via-chunks", "", "directories chunks", true},
+      {"chunks and kills", "processor=create-via-chunks", "", "directories chunks scans kills",
+       true},
+      {"plain", "", "", "directories plain"},
+      {"progress", "", "", "directories scans progress", true},
+      {"everything", "", "",
+       "directories scans kills power metadata mounts binds root faults clock names races full "
+       "special grain births",
+       true},
+  };
+  return kKinds;
+}
+
+Script make_storm(const StormKind& kind, std::uint32_t seed) {
+  return parse_script("storm", Generator(kind, seed).script());
+}
+
+std::string run_storm(const Script& storm) {
+  FakeWorld world(FakeWorld::variants(storm.fake).front(), storm.fake);
+  return run_script(storm, world);
+}
+
+std::string category_of(const std::string& failure) {
+  const auto begin = failure.find("\n  ");
+  const bool at_the_end = failure.starts_with("storm: ");
+  const std::string problem = at_the_end                   ? failure.substr(7)
+                              : begin == std::string::npos ? failure
+                                                           : failure.substr(begin + 3);
+  const std::string category = problem.substr(0, std::min(problem.find(':'), problem.find(" /w")));
+  return category == "status" ? problem.substr(0, problem.find(" is said")) : category;
+}
+
+std::string shrink(const Script& storm, const std::string& failure) {
+  constexpr int kMostTries = 600;
+  std::string header;
+  std::vector<std::string> lines;
+  std::istringstream stream(storm.text);
+  for (std::string line; std::getline(stream, line);) {
+    if (line.starts_with("fake") || line.starts_with("watch") || line.starts_with("audit")) {
+      header += line + '\n';
+    } else {
+      lines.push_back(line);
+    }
   }
+  std::string shortest = failure;
+  const std::string category = category_of(failure);
+  const auto text_of = [&](const std::vector<std::string>& some) {
+    std::string text = header;
+    for (const std::string& line : some) text += line + '\n';
+    return text;
+  };
+  int tries = 0;
+  std::size_t size = lines.size() / 2;
+  while (size > 0 && tries < kMostTries) {
+    const std::size_t before = lines.size();
+    for (std::size_t begin = 0; begin < lines.size() && tries < kMostTries; ++tries) {
+      std::vector<std::string> rest = lines;
+      const auto from = rest.begin() + static_cast<std::ptrdiff_t>(begin);
+      const std::size_t count = std::min(size, lines.size() - begin);
+      rest.erase(from, from + static_cast<std::ptrdiff_t>(count));
+      const std::string now = run_storm(parse_script("storm", text_of(rest)));
+      if (!now.empty() && category_of(now) == category) {
+        lines = std::move(rest);
+        shortest = now;
+      } else {
+        begin += size;
+      }
+    }
+    // The last round again as long as it helps.
+    if (size > 1 || lines.size() == before) size /= 2;
+  }
+  return shortest + "\n" + text_of(lines);
 }
 
 }  // namespace inotifier::testing

@@ -13,7 +13,6 @@
 #include "support/kernel_world.hpp"
 #include "support/sandbox.hpp"
 #include "support/script_runner.hpp"
-#include "support/storm.hpp"
 
 using namespace inotifier;
 using namespace inotifier::testing;
@@ -43,17 +42,6 @@ std::string play_on_kernel(const Script& script, const std::string& place) {
     if (failure.empty() || !world.was_late()) break;
   }
   return failure;
-}
-
-void run_storms(std::uint32_t count, StormOptions options) {
-  for (const FakeWorld::Settings& settings : FakeWorld::variants({})) {
-    for (options.seed = 1; options.seed <= count; ++options.seed) {
-      FakeWorld world(settings, {});
-      const std::string failure = run_storm(world, options);
-      CHECK_MESSAGE(failure.empty(), failure);
-      if (!failure.empty()) break;  // one is enough to read
-    }
-  }
 }
 
 }  // namespace
@@ -89,26 +77,5 @@ TEST_CASE("scripts on the kernel") {
     }
     for (std::thread& thread : threads) thread.join();
     for (const std::string& failure : failures) CHECK_MESSAGE(failure.empty(), failure);
-  }
-}
-
-TEST_CASE("storms: whatever happens to the files, each is told when it is finished, once") {
-  log::set_up("error", false);
-  // INOTIFIER_STORMS=N for a longer look.
-  const char* given = std::getenv("INOTIFIER_STORMS");
-  const auto storms = static_cast<std::uint32_t>(given != nullptr ? std::atoi(given) : 100);
-  for (const bool directories : {false, true}) {
-    for (const bool overflows : {false, true}) {
-      run_storms(storms, {.overflows = overflows, .directories = directories});
-    }
-  }
-}
-
-TEST_CASE("storms: the same while the daemon is killed and started again") {
-  log::set_up("error", false);
-  const char* given = std::getenv("INOTIFIER_STORMS");
-  const auto storms = static_cast<std::uint32_t>(given != nullptr ? std::atoi(given) : 30);
-  for (const bool directories : {false, true}) {
-    run_storms(storms, {.directories = directories, .kills = true});
   }
 }

@@ -1,0 +1,61 @@
+// What must hold of the events whatever happens to the files (see tests/scripts/README.md,
+// `audit`): listens to one watch in a FakeWorld and compares with what FakeFs knows. Owned by a
+// script's runner; one thread.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "config/config.hpp"
+#include "inotifier/event.hpp"
+#include "process/filters.hpp"
+#include "support/fake_world.hpp"
+
+namespace inotifier::testing {
+
+class Auditor {
+ public:
+  /// `strict`: nothing happened that may excuse a second announcement of the same content, or a
+  /// `watch.degraded`.
+  Auditor(FakeWorld& world, const WatchConfig& config, bool strict, bool progress);
+
+  /// Before the watch is started the first time: what is there may be no news.
+  void before_start();
+  void on_event(const Event& event);
+  /// The journal was set back: what it does not know any more is announced again.
+  void on_rewind() { rewound_ = true; }
+  /// Everybody has closed, nothing fails any more, and time enough has passed.
+  void compare();
+  void compare_status();
+
+  std::size_t announced() const { return announced_; }
+  /// The first thing that does not hold; "" if all does.
+  const std::string& problem() const { return problem_; }
+
+ private:
+  struct Version {
+    std::uint64_t content = 0;
+    std::string path;
+    bool operator==(const Version&) const = default;
+  };
+  void note(const std::string& problem);
+  /// Whether this name is to be announced at all.
+  bool is_news(const std::string& path, const FakeFs::Seen& seen) const;
+
+  FakeWorld& world_;
+  WatchConfig config_;
+  Filters filters_;
+  bool strict_;
+  bool progress_;
+  bool rewound_ = false;
+  std::map<std::string, std::uint64_t> at_start_;  ///< path -> content
+  std::map<std::string, std::uint64_t> last_;      ///< path -> content announced last
+  std::map<std::string, Version> ids_;
+  std::size_t announced_ = 0;
+  std::string problem_;
+};
+
+}  // namespace inotifier::testing
