@@ -11,6 +11,7 @@ namespace inotifier {
 bool is_gone(DirId dir, std::string_view name, Context& context) {
   Stat stat;
   const int error = context.files.stat(dir, name, stat);
+  if (error == 0) return !is_regular(stat);
   if (error != EAGAIN) return is_absence(error);
   // The directory is not where it was; nothing there, nothing in it.
   std::string path;

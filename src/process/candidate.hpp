@@ -44,6 +44,7 @@ struct Candidate {
   Nanos first_seen = 0;     ///< wall
   Nanos waiting_since = 0;  ///< monotonic
   Nanos quiet_since = 0;    ///< monotonic: when `last` was first seen
+  Nanos gone_since = 0;     ///< monotonic: when its name was first found gone; 0 = it is there
   std::optional<Trace> last;
   std::uint32_t granted = 0;  ///< turn of the first look that met no writer; 0 = none yet
   Evidence evidence = Evidence::kScan;

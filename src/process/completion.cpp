@@ -17,6 +17,8 @@ using News = Candidate::News;
 using Stage = Candidate::Stage;
 
 constexpr Nanos kFirstLook = kMillisecond;
+// Within it the record comes that says where a file went.
+constexpr Nanos kGoneWait = kSecond;
 constexpr int kLooksPerTurn = 1000;
 
 bool is_scan(Origin origin) {
@@ -68,13 +70,20 @@ void Completion::consider(Candidate candidate, Context& context) {
   Stat stat;
   if (candidate.is_temporary()) {
     const Look found = inspector_.look_at_temporary(candidate, context, stat);
-    if (found == Look::kDrop) return;
     if (found == Look::kComplete) announcer_.stalled(candidate, stat, context);
-    return in_progress_.put(std::move(candidate));
+    if (found == Look::kComplete || found == Look::kWait) in_progress_.put(std::move(candidate));
+    return;
   }
   Look result = inspector_.look(candidate, context, path_, stat);
   if (result == Look::kComplete) result = announcer_.decide(candidate, stat, path_, context);
-  if (result == Look::kWait) in_progress_.put(std::move(candidate));
+  if (result == Look::kGone && candidate.naming == Naming::kFromTemporary) {
+    // Renamed once more, most likely: the record to come must find it.
+    if (candidate.gone_since == 0) candidate.gone_since = context.now.mono;
+    candidate.due = saturated_sum(candidate.gone_since, kGoneWait);
+    if (candidate.due > context.now.mono) result = Look::kWait;
+  }
+  if (result == Look::kWait) return in_progress_.put(std::move(candidate));
+  if (result == Look::kNotRegular) on_gone(candidate.dir, candidate.name, context);
 }
 
 Candidate Completion::take(DirId dir, std::string_view name, bool& existed, const Now& now) {
@@ -165,7 +174,10 @@ void Completion::on_moved(const RawEvent& event, Context& context) {
   candidate.from = event.from_path;
   const bool from_temporary =
       !event.from_path.empty() && filters_.file(event.from_path) == Filters::Verdict::kTemporary;
-  candidate.naming = from_temporary ? Naming::kFromTemporary : Naming::kConfirmed;
+  // What was renamed before it could be looked at has kept what its first rename made it.
+  candidate.gone_since = 0;
+  candidate.naming =
+      std::max(candidate.naming, from_temporary ? Naming::kFromTemporary : Naming::kConfirmed);
   candidate.restart();
   if (!event.path.empty()) {
     const auto verdict = filters_.file(event.path);
@@ -231,7 +243,9 @@ void Completion::on_found(const RawEvent& event, Context& context) {
 /// A poller saw it: only what it saw counts, the disk is out of reach.
 void Completion::on_polled(Candidate candidate, const RawEvent& event, Context& context) {
   Look result = inspector_.look_at_polled(candidate, *event.stat, context.now);
-  if (result == Look::kDrop) return;
+  if (result == Look::kNotRegular) {
+    return announcer_.removed(event.dir, event.name, event.path, context);
+  }
   if (result == Look::kComplete) {
     result = announcer_.decide(candidate, *event.stat, event.path, context);
   }

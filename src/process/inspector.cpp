@@ -12,6 +12,8 @@ namespace {
 
 // Without leases: what rsync, scp and browsers leave between two writes on a healthy machine.
 constexpr Nanos kQuiet = 2 * kSecond;
+// The same where no close was seen: its writer may just pause.
+constexpr Nanos kUnclosedQuiet = 60 * kSecond;
 // CREATE is queued before its creator may write: two looks this far apart must agree.
 constexpr Nanos kEmptyAgain = 2 * kSecond;
 constexpr Nanos kEmptyOld = 10 * kSecond;
@@ -53,7 +55,8 @@ Look wait_for_quiet(Candidate& candidate, const Stat& stat, const Now& now, Nano
 Look look_by_stat(Candidate& candidate, Context& context, Stat& stat) {
   const int error = context.files.stat(candidate.dir, candidate.name, stat);
   if (error == EAGAIN) return wait_again(candidate, context.now);
-  return error == 0 && is_regular(stat) ? Look::kComplete : Look::kDrop;
+  if (error != 0) return Look::kGone;
+  return is_regular(stat) ? Look::kComplete : Look::kNotRegular;
 }
 
 }  // namespace
@@ -90,8 +93,9 @@ Look Inspector::look(Candidate& candidate, Context& context, std::string& path, 
 Look Inspector::look_at_writer(Candidate& candidate, Context& context, Stat& stat) const {
   switch (context.files.writer(candidate.dir, candidate.name, stat)) {
     case Files::Writer::kGone:
+      return Look::kGone;
     case Files::Writer::kNotRegular:
-      return Look::kDrop;
+      return Look::kNotRegular;
     case Files::Writer::kChanged:
       return wait_again(candidate, context.now);
     case Files::Writer::kOpen:
@@ -108,7 +112,9 @@ Look Inspector::look_at_writer(Candidate& candidate, Context& context, Stat& sta
 }
 
 Look Inspector::without_leases(Candidate& candidate, Context& context, Stat& stat) const {
-  const Nanos quiet = std::max(kQuiet, options_.settle);
+  const bool may_be_open =
+      candidate.naming == Candidate::Naming::kSeen && candidate.origin != Origin::kPoll;
+  const Nanos quiet = std::max(may_be_open ? kUnclosedQuiet : kQuiet, options_.settle);
   if (!is_old(candidate, stat, context.now, std::max(quiet, kOldEnough)) &&
       wait_for_quiet(candidate, stat, context.now, quiet) == Look::kWait) {
     return Look::kWait;
@@ -138,7 +144,7 @@ Look Inspector::without_writer(Candidate& candidate, Context& context, const Sta
 Look Inspector::look_at_polled(Candidate& candidate, const Stat& stat, const Now& now) const {
   candidate.evidence = Evidence::kSettled;
   candidate.due = InProgress::kNever;
-  if (!is_regular(stat)) return Look::kDrop;
+  if (!is_regular(stat)) return Look::kNotRegular;
   const Look result = wait_for_quiet(candidate, stat, now, std::max(kQuiet, options_.settle));
   candidate.due = InProgress::kNever;
   return result;

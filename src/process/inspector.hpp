@@ -13,9 +13,11 @@ namespace inotifier {
 
 /// What a look found.
 enum class Look {
-  kDrop,      ///< it is no candidate (any more)
-  kWait,      ///< look again when the candidate is due
-  kComplete,  ///< nobody writes it
+  kDrop,        ///< it is no candidate (any more)
+  kGone,        ///< nothing has its name
+  kNotRegular,  ///< something that is no regular file has its name
+  kWait,        ///< look again when the candidate is due
+  kComplete,    ///< nobody writes it
 };
 
 class Inspector {

@@ -71,25 +71,39 @@ TEST_CASE(
   CHECK(bench.candidate.due - bench.now.mono == 10 * kSecond);
 }
 
-TEST_CASE("inspector: what is gone, no regular file or not admitted is dropped") {
+TEST_CASE("inspector: what is gone or not admitted is dropped, and what is no regular file told") {
   Bench bench;
-  SUBCASE("gone") { bench.file.found = Files::Writer::kGone; }
-  SUBCASE("a fifo") { bench.file.found = Files::Writer::kNotRegular; }
-  SUBCASE("excluded") { bench.candidate.name = "a.bak"; }
-  CHECK(bench.look() == Look::kDrop);
+  SUBCASE("gone") {
+    bench.file.found = Files::Writer::kGone;
+    CHECK(bench.look() == Look::kGone);
+  }
+  SUBCASE("a fifo") {
+    bench.file.found = Files::Writer::kNotRegular;
+    CHECK(bench.look() == Look::kNotRegular);
+  }
+  SUBCASE("excluded") {
+    bench.candidate.name = "a.bak";
+    CHECK(bench.look() == Look::kDrop);
+  }
 }
 
-TEST_CASE("inspector: without leases two quiet seconds decide") {
+TEST_CASE("inspector: without leases two quiet seconds decide after a close, else a minute") {
   Bench bench;
+  Nanos quiet = 60 * kSecond;
+  SUBCASE("closed") {
+    bench.candidate.naming = Candidate::Naming::kConfirmed;
+    quiet = 2 * kSecond;
+  }
+  SUBCASE("not seen closed") {}
   bench.file.found = Files::Writer::kUnknown;
   bench.file.now.mtime = bench.file.now.ctime = bench.now.wall;
   CHECK(bench.look() == Look::kWait);
-  bench.now.mono += 1999 * kMillisecond;
+  bench.now.mono += quiet - kMillisecond;
   CHECK(bench.look() == Look::kWait);
   bench.file.now.size = 11;
   bench.now.mono += kMillisecond;
   CHECK(bench.look() == Look::kWait);
-  bench.now.mono += 2 * kSecond;
+  bench.now.mono += quiet;
   CHECK(bench.look() == Look::kComplete);
   CHECK(bench.candidate.evidence == Evidence::kSettled);
 }
