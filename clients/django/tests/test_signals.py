@@ -1,10 +1,14 @@
 """Signals, @on, handlers, and what a site's tests use: deliver."""
 
+import asyncio
+import functools
 import os
 
 import harness
 import inotifier
 import pytest
+from asgiref.sync import sync_to_async
+from django.contrib.auth.models import Group
 from django_inotifier import dispatch, signals
 from django_inotifier.models import InboxEvent
 from django_inotifier.testing import deliver
@@ -161,6 +165,77 @@ def test_handlers(settings):
     deliver("file.stalled", path="/in/c.part")  # no file yet
     deliver("watch.ready")
     assert [event.path for event in handled] == ["/in/a"]
+
+
+async def async_handler(event):
+    await asyncio.sleep(0)
+    handled.append(event)
+
+
+def generating_handler(event):
+    handled.append(event)
+    yield
+
+
+@pytest.mark.django_db
+def test_what_is_async_is_run_before_it_is_done(receivers, settings):
+    settings.INOTIFIER = {"CONSUMER": "c", "HANDLERS": {"incoming": f"{__name__}.async_handler"}}
+    handled.clear()
+
+    async def note(word, event):
+        await asyncio.sleep(0)
+        handled.append((word, event.path))
+
+    @signals.on("file.completed")
+    async def first(sender, event, **kwargs):
+        await note("on", event)
+
+    class Receiver:
+        async def __call__(self, sender, event, **kwargs):
+            await note("object", event)
+
+    signals.on("file.completed")(Receiver())
+    signals.on("file.completed")(functools.partial(first))
+
+    async def connected(sender, event, **kwargs):
+        await note("connect", event)
+
+    signals.file_completed.connect(connected)
+    assert deliver("file.completed", path="/in/a").status == "done"
+    assert handled[0].path == "/in/a"
+    assert sorted(handled[1:]) == [(w, "/in/a") for w in ("connect", "object", "on", "on")]
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("how", ["on", "connect"])
+def test_what_an_async_receiver_raises_is_raised_and_rolled_back(receivers, how):
+    async def receive(sender, event, **kwargs):
+        await sync_to_async(Group.objects.create)(name="written")
+        raise ValueError("no good")
+
+    connect = signals.on("file.completed") if how == "on" else signals.file_completed.connect
+    connect(receive)
+    with pytest.raises(ValueError, match="no good"):
+        deliver("file.completed", path="/in/a")
+    assert InboxEvent.objects.count() == 0 and Group.objects.count() == 0
+
+
+@pytest.mark.django_db
+def test_a_generator_is_refused(receivers, settings):
+    handlers = {"incoming": f"{__name__}.generating_handler"}
+    settings.INOTIFIER = {"CONSUMER": "c", "HANDLERS": handlers}
+    handled.clear()
+    with pytest.raises(TypeError, match="is a generator"):
+        deliver("file.completed", path="/in/a")
+    settings.INOTIFIER = {"CONSUMER": "c"}
+
+    @signals.on("file.completed")
+    async def receive(sender, event, **kwargs):
+        yield
+
+    with pytest.raises(TypeError, match="receive is a generator"):
+        deliver("file.completed", path="/in/a")
+    assert not handled and InboxEvent.objects.count() == 0
 
 
 def test_nobody_listens(receivers, settings):

@@ -3,6 +3,7 @@
 from django.utils.module_loading import import_string
 
 from . import conf, signals
+from .answers import run_to_its_end
 from .models import InboxEvent
 
 # What a handler gets: it is for people who want files, and a stalled one is none yet.
@@ -15,8 +16,11 @@ def dispatch(row: InboxEvent) -> None:
     if event.type in HANDLED:
         path = (conf.raw().get("HANDLERS") or {}).get(event.watch)
         if path is not None:
-            import_string(path)(event)
-    signals.signal_for(event.type).send(sender=InboxEvent, event=event, inbox_event=row)
+            run_to_its_end(import_string(path)(event), path)
+    signal = signals.signal_for(event.type)
+    # Django runs asynchronous receivers from version 5 on; before, it returns their coroutines.
+    for receiver, answer in signal.send(sender=InboxEvent, event=event, inbox_event=row):
+        run_to_its_end(answer, receiver)
 
 
 def anybody_listens() -> bool:

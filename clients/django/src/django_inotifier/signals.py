@@ -10,6 +10,8 @@ from typing import Any, Callable, Dict, Iterable, Optional, Union
 
 from django.dispatch import Signal
 
+from .answers import run_to_its_end
+
 FILE_TYPES = (
     "file.completed",
     "file.stalled",
@@ -103,6 +105,8 @@ def on(
     `match`: one pattern or several, as the daemon's: without a slash it is held against the name,
     with a slash against the path below the watch's root; "*" and "?" do not cross a slash, "**"
     does. An event without a path matches none.
+
+    The receiver may be `async def`.
     """
     if not types or not all(isinstance(type, str) for type in types):
         raise TypeError('@on wants types of events: @on("file.completed")')
@@ -122,7 +126,7 @@ def on(
     def connect(receiver: Callable[..., Any]) -> Callable[..., Any]:
         def filtered(sender: Any, event: Any, **kwargs: Any) -> Any:
             if wanted(event):
-                return receiver(sender=sender, event=event, **kwargs)
+                return run_to_its_end(receiver(sender=sender, event=event, **kwargs), receiver)
             return None
 
         for type in types:
