@@ -174,6 +174,50 @@ def test_wrong_requests_say_what_is_wrong(daemon):
     assert caught.value.code == "unknown_consumer"
 
 
+def test_update_changes_what_a_consumer_gets(daemon):
+    put(daemon, "a")
+    with open_(daemon) as consumer:
+        assert consumer.next(LIMIT).relative_path == "a"
+        consumer.update(types=["watch.ready"])
+        assert consumer.next(LIMIT).type == "watch.ready", "it holds for what is not acked"
+        put(daemon, "b")
+        assert consumer.next(timeout=0.3) is None
+        consumer.update(watches=["other"])
+        assert consumer.info()["types"] == ["watch.ready"]
+        assert consumer.info()["watches"] == ["other"]
+        consumer.update(types=[], watches=[])
+        seen = set()
+        while "b" not in seen:
+            event = consumer.next(LIMIT)
+            seen.add(event.subject or event.type)
+            consumer.done(event)
+        assert "watch.scanned" in seen
+
+
+def test_update_mends_a_consumer_that_was_made_with_other_types(daemon):
+    put(daemon, "a")
+    with open_(daemon) as consumer:
+        assert consumer.next(LIMIT)
+    wanted = ["file.completed", "file.removed"]
+    with open_(daemon, types=wanted) as consumer:
+        with pytest.raises(inotifier.RequestError, match="update"):
+            consumer.next(LIMIT)
+        consumer.update(types=wanted)
+        assert consumer.next(LIMIT).relative_path == "a"
+
+
+def test_update_before_there_is_a_consumer(daemon):
+    put(daemon, "a")
+    with open_(daemon, "new") as consumer:
+        consumer.update(types=["watch.ready"])
+        assert consumer.next(LIMIT).type == "watch.ready"
+        assert consumer.info()["types"] == ["watch.ready"]
+    with open_(daemon, "none", create=False) as consumer:
+        with pytest.raises(inotifier.RequestError) as caught:
+            consumer.update(types=["watch.ready"])
+    assert caught.value.code == "unknown_consumer"
+
+
 def test_a_consumer_that_is_forgotten_is_an_error(daemon):
     put(daemon, "a")
     with open_(daemon) as consumer:

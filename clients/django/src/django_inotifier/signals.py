@@ -4,51 +4,17 @@ The sender is always the model class InboxEvent. Receivers get `event`, an inoti
 `inbox_event`, the row. What a receiver raises makes the row fail, and be tried again.
 """
 
-import difflib
 import re
 from typing import Any, Callable, Dict, Iterable, Optional, Union
 
 from django.dispatch import Signal
+from inotifier import event_types
 
 from .answers import run_to_its_end
 
-FILE_TYPES = (
-    "file.completed",
-    "file.stalled",
-    "file.moved",
-    "file.removed",
-    "file.rejected",
-    "directory.completed",
-    "group.completed",
-)
-WATCH_TYPES = (
-    "watch.ready",
-    "watch.scanned",
-    "watch.rescan",
-    "watch.lost",
-    "watch.restored",
-    "watch.degraded",
-)
-RAW_TYPES = (
-    "in_access",
-    "in_attrib",
-    "in_close_nowrite",
-    "in_close_write",
-    "in_create",
-    "in_delete",
-    "in_delete_self",
-    "in_ignored",
-    "in_modify",
-    "in_move_self",
-    "in_moved_from",
-    "in_moved_to",
-    "in_open",
-    "in_q_overflow",
-    "in_unmount",
-)
 # Events that the daemon no longer kept when we came for them; not on the wire, but a row like any.
 GAP = "gap"
-TYPES = FILE_TYPES + WATCH_TYPES + RAW_TYPES + (GAP,)
+TYPES = event_types.KNOWN + (GAP,)
 
 file_completed = Signal()
 file_stalled = Signal()
@@ -139,16 +105,7 @@ def on(
 def unknown_type(type: str) -> Optional[str]:
     """Why this cannot be meant as a type of event; None if it can. Daemons may have types of
     their own."""
-    if type in _signals:
-        return None
-    close = difflib.get_close_matches(type.replace("_", "."), TYPES, 1, 0.75) or (
-        difflib.get_close_matches(type, TYPES, 1, 0.75)
-    )
-    if close:
-        return f'there is no type "{type}"; did you mean "{close[0]}"?'
-    if not re.fullmatch(r"[A-Za-z0-9._-]{1,64}", type):
-        return f'"{type}" is no type of event'
-    return None
+    return event_types.unknown_type(type, TYPES)
 
 
 def compile_pattern(text: str) -> Callable[[str], bool]:

@@ -16,7 +16,7 @@ from django.db import transaction
 from django.utils import timezone
 from inotifier.testing import make_event
 
-from . import conf
+from . import conf, signals
 from .dispatch import dispatch
 from .inbox import database, make_row
 from .models import InboxEvent
@@ -33,12 +33,15 @@ def deliver(
     """Delivers one event to all its receivers as inotifier_consume would, in a transaction of its
     own; the row of the inbox, done. What a receiver raises is raised here, and nothing is left.
 
-    `event`: a type, or an event ready made; an event that is done already is not delivered twice.
+    `event`: a type (ValueError if it is none), or an event ready made; an event that is done already is not delivered twice.
     `root`: the watch's directory; None: that of the path. Anything else is put into the event's
     `data`. Hooks of transaction.on_commit run in a TransactionTestCase, or in a TestCase's
     captureOnCommitCallbacks(execute=True).
     """
     if isinstance(event, str):
+        reason = signals.unknown_type(event)
+        if reason:
+            raise ValueError(f"deliver: {reason}")
         roots = conf.roots() if roots is None else roots
         event = make_event(event, path, watch, root, roots, **data)
     using = database()

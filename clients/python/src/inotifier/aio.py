@@ -179,6 +179,11 @@ class Consumer(ConsumerBase):
     ) -> None:
         await self._driver.run(self._operations.seek(to, stream))
 
+    async def update(
+        self, *, types: Optional[Iterable[str]] = None, watches: Optional[Iterable[str]] = None
+    ) -> None:
+        await self._driver.run(self._operations.update(types, watches))
+
     async def failed(self) -> List[FailedEvent]:
         return await self._driver.run(self._operations.failed())
 

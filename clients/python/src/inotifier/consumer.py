@@ -154,7 +154,8 @@ class Consumer(ConsumerBase):
     endpoint  None: INOTIFIER_FETCH_ENDPOINT, else the person's socket if it is there, else the
               service's
     types, watches
-              which events; empty: all, or as stored with the consumer when it was made
+              which events; empty: all, or as stored with the consumer when it was made. Others
+              than stored are a RequestError: update() changes them
     roots     {"watch": "/where/this/program/sees/its/root"}; None: INOTIFIER_ROOTS
     server_key, key
               files as `inotifier keygen` writes them: the daemon's public key and our own secret
@@ -228,6 +229,13 @@ class Consumer(ConsumerBase):
         datetime. What was given out before and is not acked is dropped. Raises RequestError,
         "stream_changed" for a position of another stream."""
         steps.run(self._operations.seek(to, stream))
+
+    def update(
+        self, *, types: Optional[Iterable[str]] = None, watches: Optional[Iterable[str]] = None
+    ) -> None:
+        """Changes which events the consumer gets, under every process that runs it: None leaves a
+        filter as it is, an empty one means all. It holds for everything that is not acked."""
+        steps.run(self._operations.update(types, watches))
 
     def failed(self) -> List[FailedEvent]:
         """What fail() was called for, by position."""

@@ -398,6 +398,14 @@ class ConsumerCore:
         self.lost = None
         self._useless = self.empty = self._answered = False
 
+    def wants(self, types: List[str], watches: List[str]) -> None:
+        """The consumer has these filters from now on."""
+        self.options.types, self.options.watches = types, watches
+        # A reply that is under way is to the filters before.
+        self._requests = [each for each in self._requests if each.kind not in ("fetch", "peek")]
+        self.window.put_back()
+        self._useless = self.empty = False
+
     def _enter(self, state: State) -> None:
         if state == self.state and self._started:
             return

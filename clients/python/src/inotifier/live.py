@@ -10,6 +10,7 @@ from . import wire
 from .connection import Connection, Monitored
 from .errors import ConnectionFailed, Error, Gap
 from .event import Event, Roots
+from .event_types import check_types, check_watches
 from .link import refusal_of, wait_for_peer
 from .steps import Process, Steps, Wait, deadline_after
 
@@ -22,9 +23,7 @@ class LiveCore:
     def __init__(
         self, endpoint: str, types: Sequence[str], watches: Sequence[str], roots: Roots
     ) -> None:
-        for name, value in (("types", types), ("watches", watches)):
-            if isinstance(value, (str, bytes)):
-                raise TypeError(f"{name} is a list of names, not one: {value!r}")
+        types, watches = check_types(types), check_watches(watches)
         self.live = False
         self.malformed = 0
         self.gaps: List[Gap] = []  # to be told

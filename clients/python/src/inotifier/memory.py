@@ -153,6 +153,11 @@ class FakeDaemon:
             self.add(Event(raw))
         return {"retried": len(chosen), "more": False}
 
+    def _op_update(self, request: wire.Map) -> wire.Map:
+        self.types = request.get("types", self.types)
+        self.watches = request.get("watches", self.watches)
+        return {"types": self.types, "watches": self.watches}
+
     def _op_seek(self, request: wire.Map) -> wire.Map:
         to = request["to"]
         if to == "now":

@@ -1,12 +1,12 @@
 """What a ConsumerCore is made of: its options, requests under way, failures to be told, news."""
 
 import dataclasses
-import re
 from typing import Optional, Sequence, Union
 
 from . import wire
 from .errors import Lost, RequestError, Reset
 from .event import Roots
+from .event_types import NAME, NAME_RULE, check_types, check_watches
 
 OWNER, STANDBY, DISCONNECTED = "owner", "standby", "disconnected"
 
@@ -15,8 +15,6 @@ PAUSE = 1.0  # after "busy"
 ACK_INTERVAL = 1.0  # an ack may be put off so long while events are worked on
 FIRST_BACKOFF, LONGEST_BACKOFF = 0.1, 1.0  # between new sockets
 LONGEST_REASON = 4096
-
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
 State = str
 News = Union[State, Lost, Reset]
@@ -58,13 +56,10 @@ class Options:
 
     def __post_init__(self) -> None:
         if not NAME.fullmatch(self.name):
-            raise ValueError(
-                f"{self.name!r} is no consumer's name: letters, digits, _ and -, at most 64, not "
-                "beginning with _ or -"
-            )
-        for name in ("types", "watches"):
-            if isinstance(getattr(self, name), (str, bytes)):
-                raise TypeError(f"{name} is a list of names, not one: {getattr(self, name)!r}")
+            raise ValueError(f"{self.name!r} is no consumer's name: {NAME_RULE}")
+        self.types, self.watches = check_types(self.types), check_watches(self.watches)
+        if self.start not in (None, "oldest", "now", "state"):
+            raise ValueError(f'start is "oldest", "now" or "state", not {self.start!r}')
         if not 1 <= self.limit <= 4096:
             raise ValueError(f"limit is 1 to 4096, not {self.limit}")
         if not 1 <= self.lease <= 3600:

@@ -9,8 +9,9 @@ import zmq
 
 from . import wire
 from .core import ConsumerCore
-from .errors import Error, Lost, NoAnswer, Reset
+from .errors import Error, Lost, NoAnswer, RequestError, Reset
 from .event import Event
+from .event_types import check_types, check_watches
 from .link import Link
 from .model import ACK_INTERVAL, DISCONNECTED, OWNER, PAUSE, Options
 from .steps import Process, Steps, deadline_after
@@ -234,6 +235,26 @@ class ConsumerOperations:
             stream = core.stream
         yield from self.call("seek", consumer=self.options.name, to=place, stream=stream)
         core.forget()
+
+    def update(
+        self, types: Optional[Iterable[str]], watches: Optional[Iterable[str]]
+    ) -> Steps[None]:
+        types = None if types is None else check_types(types)
+        watches = None if watches is None else check_watches(watches)
+        core = yield from self.open()
+        options = self.options
+        try:
+            kept = yield from self.call(
+                "update", consumer=options.name, types=types, watches=watches
+            )
+        except RequestError as error:
+            if error.code != "unknown_consumer" or core.known or not options.create:
+                raise
+            kept = {  # by the first fetch, which makes it
+                "types": options.types if types is None else types,
+                "watches": options.watches if watches is None else watches,
+            }
+        core.wants(list(kept.get("types") or ()), list(kept.get("watches") or ()))
 
     def failed(self) -> Steps[List[FailedEvent]]:
         found: List[FailedEvent] = []

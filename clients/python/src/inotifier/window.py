@@ -67,6 +67,11 @@ class Window:
             events.append(event)
         return events
 
+    def put_back(self) -> None:
+        """What is in hand and was not given out is fetched again."""
+        self._hand.clear()
+        self.cursor = self.seen
+
     @property
     def in_hand(self) -> int:
         return len(self._hand)
