@@ -2,7 +2,9 @@
 
 import asyncio
 import functools
+import json
 import os
+import subprocess
 
 import harness
 import inotifier
@@ -11,6 +13,7 @@ from asgiref.sync import sync_to_async
 from django.contrib.auth.models import Group
 from django_inotifier import dispatch, signals
 from django_inotifier.models import InboxEvent
+from django_inotifier.patterns import compile_pattern
 from django_inotifier.testing import deliver
 from inotifier.testing import make_event
 
@@ -32,7 +35,7 @@ def told(receivers):
 
         @signals.on(*types, **filters)
         def receive(sender, event, **kwargs):
-            got.append(event.relative_path or event.type)
+            got.append(event.relative_path if event.has_path else event.type)
 
         return got
 
@@ -79,24 +82,27 @@ def test_an_event_without_a_path_matches_no_pattern(told):
 
 PATTERNS = [
     ("*.dcm", ["a.dcm", "x/y/a.dcm", ".dcm", "line\nend.dcm"], ["a.DCM", "a.dcm.part"]),
-    ("a?c", ["abc", "x/abc"], ["ac", "abbc"]),
+    ("a?c", ["abc", "x/abc"], ["ac", "abbc", "aäc"]),
+    ("a??c", ["aäc"], ["abc"]),
     ("x/*.dcm", ["x/a.dcm"], ["a.dcm", "x/y/a.dcm", "z/x/a.dcm"]),
     ("x/**", ["x/a", "x/y/z"], ["x", "xa/b"]),
     ("**/x/*", ["x/a", "y/x/a"], ["x", "x/a/b"]),
+    ("**/*.dcm", ["a.dcm", "x/a.dcm", "x/y/a.dcm"], ["a.dc", "x/a"]),
+    ("x**/b", ["xa/b", "xa/y/b"], ["x", "xb", "y/b"]),
+    ("a*b*c", ["abc", "axbxc", "abcbc"], ["abcb"]),
     ("[ab]*.[!t]xt", ["a1.dxt", "b.axt"], ["c.axt", "a.txt"]),
-    ("/a", ["a"], ["b/a"]),
+    ("[a-c-]x", ["bx", "-x"], ["dx"]),
+    ("[]]x", ["]x"], ["x"]),
+    ("[x", ["[x"], ["x"]),
     ("a+(b)", ["a+(b)"], ["aab"]),
     (r"\*", ["*"], ["a"]),
 ]
-
-
-# The daemon's configuration refuses a leading slash, which has no meaning of its own here.
-DAEMONS_PATTERNS = [each for each in PATTERNS if not each[0].startswith("/")]
+WRONG_PATTERNS = ["", "/a", "./a", "a/", "a\n"]
 
 
 @pytest.mark.parametrize("pattern, yes, no", PATTERNS)
 def test_patterns(pattern, yes, no):
-    matches = signals.compile_pattern(pattern)
+    matches = compile_pattern(pattern)
     assert [path for path in yes if not matches(path)] == []
     assert [path for path in no if matches(path)] == []
 
@@ -104,7 +110,7 @@ def test_patterns(pattern, yes, no):
 def test_patterns_are_the_daemons(workdir):
     """The same patterns as `include` of watches, on files of these names."""
     watches, expected = [], set()
-    for number, (pattern, yes, no) in enumerate(DAEMONS_PATTERNS):
+    for number, (pattern, yes, no) in enumerate(PATTERNS):
         root = workdir / f"root{number}"
         # A name that others have as a directory cannot be a file.
         names = [n for n in [*yes, *no] if not any(o.startswith(n + "/") for o in [*yes, *no])]
@@ -124,7 +130,7 @@ def test_patterns_are_the_daemons(workdir):
     daemon = harness.Daemon(workdir, watches, binary=harness.BINARY)
     daemon.start()
     try:
-        scanned = {f"watch.scanned/w{number}/" for number in range(len(DAEMONS_PATTERNS))}
+        scanned = {f"watch.scanned/w{number}/" for number in range(len(PATTERNS))}
         harness.wait_for(lambda: scanned <= daemon.told(), what="the scans")
         daemon.collector.stop()
         with inotifier.Requester(daemon.fetch_endpoint) as requester:
@@ -134,6 +140,24 @@ def test_patterns_are_the_daemons(workdir):
         } == expected
     finally:
         daemon.stop()
+
+
+@pytest.mark.parametrize("pattern", WRONG_PATTERNS)
+def test_patterns_that_the_daemon_refuses_are_refused(pattern, tmp_path):
+    with pytest.raises(ValueError, match="@on: match: "):
+        signals.on("file.completed", match=["*", pattern])
+    config = tmp_path / "inotifier.toml"
+    config.write_text(f"[[watch]]\npath = '/srv'\ninclude = [{json.dumps(pattern)}]\n")
+    done = subprocess.run([harness.BINARY, "check", "-c", config], capture_output=True)
+    assert done.returncode == 2 and b"watch.include" in done.stderr
+
+
+def test_a_watch_that_is_none_is_an_error():
+    with pytest.raises(ValueError, match="'my files' is no watch's name"):
+        signals.on("file.completed", watch=["incoming", "my files"])
+    for wrong in ([], [3], 3):
+        with pytest.raises(TypeError):
+            signals.on("file.completed", watch=wrong)
 
 
 def test_a_misspelt_type_is_an_error():

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from inotifier import Event, WireError, wire
+from inotifier import Event, NoPath, WireError, wire
 from inotifier.testing import make_event
 
 
@@ -24,6 +24,26 @@ def test_a_path_that_is_no_utf_8_can_be_opened(tmp_path):
             assert file.read() == b"content"
         assert each == event
     assert event.relative_path == "caf\udce9\n"
+
+
+def test_a_path_for_databases_and_pages_is_always_valid(tmp_path):
+    names = [b"caf\xe9", b"caf\xea", "café".encode(), b"a\nb"]
+    events = [make_event(path=os.fsencode(tmp_path) + b"/" + name) for name in names]
+    shown = [event.display_path for event in events]
+    assert shown == [f"{tmp_path}/{name}" for name in ("caf\\xe9", "caf\\xea", "café", "a\nb")]
+    for text in shown:
+        text.encode("utf-8")
+
+
+def test_an_event_of_a_watch_has_no_path():
+    event = make_event("watch.ready")
+    assert not event.has_path and make_event().has_path
+    assert event.display_path == "" and "incoming" in repr(event)
+    for name in ("path", "relative_path", "daemon_path"):
+        with pytest.raises(NoPath, match="watch.ready of the watch incoming has no path"):
+            getattr(event, name)
+        assert getattr(event, name, None) is None
+    assert pickle.loads(pickle.dumps(event)) == event
 
 
 def test_roots_map_the_path_and_say_nothing_of_other_watches():
@@ -113,7 +133,7 @@ def test_made_events(tmp_path):
         "incoming",
         "/srv/incoming/example",
     )
-    assert make_event("watch.ready").path is None
+    assert not make_event("watch.ready").has_path
     more: Any = {"from": "x"}
     moved = make_event("file.moved", path="/a/b:c/d", root="/a", evidence="link", **more)
     assert (moved.subject, moved.relative_path) == ("./b:c/d", "b:c/d")

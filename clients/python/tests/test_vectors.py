@@ -225,7 +225,7 @@ def test_event(name):
     if "path_bytes" in data:
         assert event.path.encode("utf-8", "surrogateescape") == base64.b64decode(data["path_bytes"])
     else:
-        assert event.path == data.get("path")
+        assert (event.path if event.has_path else None) == data.get("path")
     assert event.size == (int(data["size"]) if "size" in data else None)
     assert (event.evidence, event.origin) == (data.get("evidence"), data.get("origin"))
 
@@ -241,6 +241,7 @@ def test_event(name):
 )
 def test_relative_path(name, relative):
     event = Event(wire.decode(load("events", name)[0]), roots={"incoming": "/mnt/x"})
-    assert event.relative_path == relative
-    assert event.path == (None if relative is None else f"/mnt/x/{relative}")
+    assert event.has_path == (relative is not None)
+    if relative is not None:
+        assert (event.relative_path, event.path) == (relative, f"/mnt/x/{relative}")
     assert event.root == "/mnt/x"

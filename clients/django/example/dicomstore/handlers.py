@@ -1,7 +1,6 @@
 """What the setting INOTIFIER["HANDLERS"] names for the watch "incoming"."""
 
 import logging
-import os
 
 from .dicom import header
 from .models import Instance
@@ -21,7 +20,7 @@ def store(event):
         logger.warning("%r is gone", event.path)  # nothing is left to store, now or later
         return
     Instance.objects.update_or_create(
-        path=displayable(event.path),
+        path=event.display_path,
         defaults={
             **fields,
             "size": event.size,
@@ -29,8 +28,3 @@ def store(event):
             "event_id": event.id,
         },
     )
-
-
-def displayable(path):
-    """Names are bytes: what is no UTF-8 as \\xNN, since databases take none of it."""
-    return os.fsencode(path).decode("utf-8", "backslashreplace")

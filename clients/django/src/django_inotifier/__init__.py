@@ -4,7 +4,7 @@
 
     @on("file.completed", watch="incoming", match="*.dcm")
     def store(sender, event, **kwargs):
-        Instance.objects.create(path=event.path)
+        Instance.objects.update_or_create(path=event.display_path)
 """
 
 __version__ = "0.1.0"

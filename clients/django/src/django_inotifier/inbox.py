@@ -71,16 +71,11 @@ def make_row(event: inotifier.Event) -> InboxEvent:
         position=event.position,
         type=event.type,
         watch=event.watch,
-        path=displayable(event.path or ""),
+        path=event.display_path,
         evidence=event.evidence or "",
         time=event.time if settings.USE_TZ else timezone.make_naive(event.time),
         data=event.as_dict(),
     )
-
-
-def displayable(path: str) -> str:
-    """A path from the file system as valid Unicode."""
-    return path.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def _move_cursor(consumer: str, expected: Optional[Place], reached: Place, using: str) -> None:

@@ -21,7 +21,7 @@ class InboxEvent(models.Model):
     position = models.CharField(max_length=20)  # 20 digits; compares as text
     type = models.CharField(max_length=100)
     watch = models.CharField(max_length=64, blank=True)
-    # For people: where the name is no UTF-8 it has U+FFFD. event.path is what open() takes.
+    # For people: event.display_path. event.path is what open() takes.
     path = models.TextField(blank=True)
     evidence = models.CharField(max_length=50, blank=True)
     time = models.DateTimeField(help_text="when the daemon established it")

@@ -4,13 +4,24 @@ The sender is always the model class InboxEvent. Receivers get `event`, an inoti
 `inbox_event`, the row. What a receiver raises makes the row fail, and be tried again.
 """
 
-import re
-from typing import Any, Callable, Dict, Iterable, Optional, Union
+from typing import (
+    Any,
+    Callable,
+    Dict,
+    FrozenSet,
+    Iterable,
+    List,
+    NamedTuple,
+    Optional,
+    Tuple,
+    Union,
+)
 
 from django.dispatch import Signal
 from inotifier import event_types
 
 from .answers import run_to_its_end
+from .patterns import compile_pattern
 
 # Events that the daemon no longer kept when we came for them; not on the wire, but a row like any.
 GAP = "gap"
@@ -61,33 +72,51 @@ def has_receivers() -> bool:
     return any(signal.receivers for signal in list(_signals.values()))
 
 
+class Declared(NamedTuple):
+    """What @on was told, for checks.py."""
+
+    name: str  # of the receiver
+    types: Tuple[str, ...]
+    watches: Optional[FrozenSet[str]]  # None: all
+
+
+declared: List[Declared] = []
+
+
 def on(
     *types: str,
     watch: Union[str, Iterable[str], None] = None,
     match: Union[str, Iterable[str], None] = None,
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Decorator: a receiver of these types, of some watches, of some names.
+    """Decorator: a receiver of these types, of some watches, of some names. It may be `async def`.
 
     `match`: one pattern or several, as the daemon's: without a slash it is held against the name,
     with a slash against the path below the watch's root; "*" and "?" do not cross a slash, "**"
-    does. An event without a path matches none.
-
-    The receiver may be `async def`.
+    does. An event without a path matches none. Raises ValueError for a type, name or pattern that
+    is none.
     """
     if not types or not all(isinstance(type, str) for type in types):
         raise TypeError('@on wants types of events: @on("file.completed")')
     for type in types:
-        _check_type(type)
-    watches = _texts(watch)
-    patterns = None if match is None else [compile_pattern(text) for text in _texts(match) or ()]
+        reason = unknown_type(type)
+        if reason:
+            raise ValueError(f"@on: {reason}")
+    watches = None if watch is None else frozenset(_texts("watch", watch))
+    for name in watches or ():
+        if not event_types.NAME.fullmatch(name):
+            raise ValueError(f"@on: {name!r} is no watch's name: {event_types.NAME_RULE}")
+    patterns = None
+    if match is not None:
+        patterns = [_pattern(text) for text in _texts("match", match)]
 
     def wanted(event: Any) -> bool:
         if watches is not None and event.watch not in watches:
             return False
         if patterns is None:
             return True
-        path = event.relative_path
-        return path is not None and any(pattern(path) for pattern in patterns)
+        if event.subject is None:
+            return False
+        return any(pattern(event.relative_path) for pattern in patterns)
 
     def connect(receiver: Callable[..., Any]) -> Callable[..., Any]:
         def filtered(sender: Any, event: Any, **kwargs: Any) -> Any:
@@ -97,9 +126,15 @@ def on(
 
         for type in types:
             signal_for(type).connect(filtered, weak=False)
+        declared.append(Declared(dotted_name(receiver), types, watches))
         return receiver
 
     return connect
+
+
+def dotted_name(function: Any) -> str:
+    name = getattr(function, "__qualname__", None) or repr(function)
+    return f"{getattr(function, '__module__', '')}.{name}".lstrip(".")
 
 
 def unknown_type(type: str) -> Optional[str]:
@@ -108,37 +143,15 @@ def unknown_type(type: str) -> Optional[str]:
     return event_types.unknown_type(type, TYPES)
 
 
-def compile_pattern(text: str) -> Callable[[str], bool]:
-    """A pattern of the daemon's kind as a function of the relative path."""
-    has_slash = "/" in text
-    regex = ""
-    for token in _TOKEN.findall(text.lstrip("/")):
-        if token in _WILD:
-            regex += _WILD[token]
-        elif token.startswith("[") and len(token) > 1:
-            inside = token[1:-1]
-            negated = inside[:1] in ("!", "^")
-            inside = (inside[1:] if negated else inside).replace("\\", r"\\").replace("[", r"\[")
-            regex += f"(?!/)[{'^' if negated else ''}{inside}]"
-        else:
-            regex += re.escape(token[1:] if token.startswith("\\") and len(token) > 1 else token)
-    compiled = re.compile(regex + r"\Z", re.DOTALL)
-    if has_slash:
-        return lambda path: compiled.match(path) is not None
-    return lambda path: compiled.match(path.rsplit("/", 1)[-1]) is not None
+def _pattern(text: str) -> Callable[[str], bool]:
+    try:
+        return compile_pattern(text)
+    except ValueError as error:
+        raise ValueError(f"@on: match: {error}") from None
 
 
-_WILD = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
-_TOKEN = re.compile(r"\*\*/|\*\*|[*?]|\[[!^]?\]?[^\]]*\]|\\.|.", re.DOTALL)
-
-
-def _check_type(type: str) -> None:
-    reason = unknown_type(type)
-    if reason:
-        raise ValueError(f"@on: {reason}")
-
-
-def _texts(value: Union[str, Iterable[str], None]) -> Optional[frozenset]:
-    if value is None:
-        return None
-    return frozenset([value]) if isinstance(value, str) else frozenset(value)
+def _texts(what: str, value: Union[str, Iterable[str]]) -> List[str]:
+    texts = [value] if isinstance(value, str) else list(value)
+    if not texts or not all(isinstance(text, str) for text in texts):
+        raise TypeError(f"@on: {what} is a text or several, not {value!r}")
+    return texts

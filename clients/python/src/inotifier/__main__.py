@@ -42,7 +42,7 @@ def visible(text: str) -> str:
 def line_of(event: Event, as_json: bool) -> str:
     if as_json:
         return event.as_json()
-    what = event.path if event.path is not None else event.watch
+    what = event.path if event.has_path else event.watch
     size = "" if event.size is None else str(event.size)
     words = [
         f"{event.time.astimezone():%H:%M:%S.%f}"[:12],

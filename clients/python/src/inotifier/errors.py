@@ -39,6 +39,10 @@ class ProtocolMismatch(ConnectionFailed):
     """The daemon is older or newer than this client; the message says which."""
 
 
+class NoPath(Error, AttributeError):
+    """The event speaks of a watch as a whole: it has no path."""
+
+
 class RequestError(Error):
     """What the daemon refused. `code` is one of clients/README.md, "Errors"."""
 

@@ -12,6 +12,7 @@ import urllib.parse
 from typing import Any, Dict, Mapping, Optional, Tuple, Type
 
 from . import wire
+from .errors import NoPath
 
 Roots = Mapping[str, str]
 
@@ -76,13 +77,14 @@ class Event:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Event):
             return NotImplemented
-        return self.raw == other.raw and self.path == other.path
+        return self.raw == other.raw and self.display_path == other.display_path
 
     def __hash__(self) -> int:
         return hash((self.id, self.position))
 
     def __repr__(self) -> str:
-        return f"<Event {self.type} {self.path or self.watch!r} {self.position}>"
+        what = self.path if self.has_path else self.watch
+        return f"<Event {self.type} {what!r} {self.position}>"
 
     def __reduce__(self) -> Tuple[Type["Event"], Tuple[Dict[str, Any], Dict[str, str]]]:
         return Event, (self.raw, dict(self._roots))
@@ -145,31 +147,52 @@ class Event:
         return self._roots.get(self.watch) or _text(self.data.get("root")) or ""
 
     @property
-    def path(self) -> Optional[str]:
-        """What open() takes, also for a name that is no UTF-8; None if the event has no path."""
+    def has_path(self) -> bool:
+        """Whether it speaks of a file or directory; if not, of a watch as a whole."""
+        return self.subject is not None or self.data.get("path") is not None
+
+    @property
+    def path(self) -> str:
+        """What open() takes, also for a name that is no UTF-8. Raises NoPath where there is none;
+        file events have one."""
         mapped = self._roots.get(self.watch)
-        if mapped is not None and self.relative_path is not None:
+        if mapped is not None and self.subject is not None:
             return posixpath.join(mapped, self.relative_path)
         return self.daemon_path
 
     @property
-    def daemon_path(self) -> Optional[str]:
-        """The path as the daemon sees it, whatever `roots` say."""
+    def display_path(self) -> str:
+        """`path` for databases, pages and logs: always valid Unicode, bytes that are no UTF-8 as
+        \\xNN, so that two names stay two; "" where there is none."""
+        return displayed(self.path) if self.has_path else ""
+
+    @property
+    def daemon_path(self) -> str:
+        """The path as the daemon sees it, whatever `roots` say. Raises NoPath."""
         exact = self.data.get("path_bytes")
         if isinstance(exact, bytes):
             return os.fsdecode(exact)
         path = _text(self.data.get("path"))
-        return None if path is None else os.fsdecode(path.encode("utf-8", "surrogateescape"))
+        if path is None:
+            raise self._no_path()
+        return os.fsdecode(path.encode("utf-8", "surrogateescape"))
 
     @property
-    def relative_path(self) -> Optional[str]:
-        """Below the watch's root; also for open(), with surrogates for what is no UTF-8."""
+    def relative_path(self) -> str:
+        """Below the watch's root; also for open(), with surrogates for what is no UTF-8. Raises
+        NoPath."""
         subject = self.subject
         if subject is None:
-            return None
+            raise self._no_path()
         # "./" stands before a first part with a colon only.
         plain = subject[2:] if subject.startswith("./") else subject
         return os.fsdecode(urllib.parse.unquote_to_bytes(plain))
+
+    def _no_path(self) -> NoPath:
+        return NoPath(
+            f"{self.type} of the watch {self.watch} has no path: look at type or has_path first, "
+            'or subscribe to types=["file.completed"] alone'
+        )
 
     @property
     def size(self) -> Optional[int]:
@@ -214,6 +237,11 @@ class Event:
         if not isinstance(value, dict):
             raise wire.WireError("an event is a map")
         return cls.from_dict(value, roots)
+
+
+def displayed(path: str) -> str:
+    """A path from the file system as valid Unicode."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 def _jsonable(value: Any) -> Any:
