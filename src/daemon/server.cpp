@@ -10,6 +10,7 @@
 #include "base/log.hpp"
 #include "daemon/live_config.hpp"
 #include "daemon/runner.hpp"
+#include "daemon/service_manager.hpp"
 #include "daemon/status.hpp"
 #include "endpoint/security.hpp"
 #include "serve/fetch_service.hpp"
@@ -38,7 +39,10 @@ class PublishingOwner final : public Runner::Owner {
         fetch_(context_, config.get().fetch.endpoints, &security_) {}
 
   /// After runner.run(): the journal is closed before us.
-  void detach() { service_.reset(); }
+  void detach() {
+    manager_.stopping();
+    service_.reset();
+  }
   /// Before runner.run().
   void attach(Runner& runner) {
     runner_ = &runner;
@@ -63,13 +67,20 @@ class PublishingOwner final : public Runner::Owner {
                                           journal.events().published()));
     }
     publisher_.look_at_subscriptions();
-    const auto wanted = fetch_.serve(*service_, now);
-    return wanted ? std::min(*wanted, next_heartbeat_) : next_heartbeat_;
+    Nanos due = next_heartbeat_;
+    if (const auto wanted = fetch_.serve(*service_, now)) due = std::min(due, *wanted);
+    const auto wanted = manager_.after_turn(now.mono, [this] {
+      return status_line(runner_->pipeline().status(), runner_->journal().blocked());
+    });
+    return wanted ? std::min(due, *wanted) : due;
   }
 
   int wake_fd() const override { return fetch_.fd(); }
 
-  std::optional<std::vector<WatchConfig>> on_hangup() override { return config_.reload(); }
+  std::optional<std::vector<WatchConfig>> on_hangup() override {
+    manager_.reloading();
+    return config_.reload();
+  }
   void on_reloaded() override { config_.accept(); }
 
   const std::vector<std::string>& endpoints() const { return publisher_.endpoints(); }
@@ -83,6 +94,7 @@ class PublishingOwner final : public Runner::Owner {
   Publisher publisher_;
   FetchSocket fetch_;
   std::optional<FetchService> service_;
+  ServiceManager manager_;
   Runner* runner_ = nullptr;
   Nanos next_heartbeat_ = 0;
 };

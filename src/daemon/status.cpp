@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <variant>
 
@@ -31,6 +32,31 @@ void fill_status(Value::Map& status, const std::vector<WatchStatus>& watches, bo
     if (key == "watches") std::swap(std::get<Value::Array>(value.v), rows);
   }
   status.emplace_back("refused_connections", static_cast<std::int64_t>(refused_connections()));
+}
+
+std::string status_line(const std::vector<WatchStatus>& watches, bool blocked) {
+  std::size_t scanned = 0;
+  std::size_t lost = 0;
+  std::size_t degraded = 0;
+  std::size_t files = 0;
+  std::size_t in_progress = 0;
+  for (const WatchStatus& watch : watches) {
+    scanned += watch.ready || watch.lost ? 0U : 1U;
+    lost += watch.lost ? 1U : 0U;
+    degraded += watch.degraded.empty() ? 0U : 1U;
+    files += watch.files;
+    in_progress += watch.in_progress;
+  }
+  std::string line = std::to_string(watches.size()) + (watches.size() == 1 ? " watch" : " watches");
+  const auto add = [&line](std::size_t count, std::string_view what) {
+    if (count != 0) line += ", " + std::to_string(count) + " " + std::string(what);
+  };
+  add(scanned, "being scanned");
+  add(lost, "lost");
+  add(degraded, "degraded");
+  add(files, "files known");
+  add(in_progress, "in progress");
+  return blocked ? line + ", no room for the journal" : line;
 }
 
 }  // namespace inotifier

@@ -7,36 +7,10 @@ import signal
 import subprocess
 import time
 
-import pytest
-
-from harness import PROJECT, wait_for
+from bare_debian import in_debian
+from harness import wait_for
 
 BUILD_TIME = 600
-
-
-@pytest.fixture
-def clone(workdir, tool):
-    """What is committed and what is not yet, without anything that git ignores."""
-    target = workdir / "clone"
-    git = [tool("git"), "-c", f"safe.directory={PROJECT}", "-C", str(PROJECT)]
-    files = subprocess.run(
-        [*git, "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-        stdout=subprocess.PIPE,
-    )
-    if files.returncode != 0:
-        pytest.skip("not a git checkout")
-    names = [
-        n for n in files.stdout.split(b"\0") if n and os.path.lexists(PROJECT / os.fsdecode(n))
-    ]
-    target.mkdir()
-    pack = subprocess.run(
-        ["tar", "-C", str(PROJECT), "--null", "--no-recursion", "-cf", "-", "-T", "-"],
-        input=b"\0".join(names),
-        stdout=subprocess.PIPE,
-        check=True,
-    )
-    subprocess.run(["tar", "-C", str(target), "-xf", "-"], input=pack.stdout, check=True)
-    return target
 
 
 class Terminal:
@@ -117,64 +91,6 @@ def test_dev_run(workdir, clone):
         assert processes_below(clone) == []
     finally:
         terminal.end()
-
-
-SCRIPT = """
-set -e
-mount --rbind /proc "$1/proc"
-mount --rbind /sys "$1/sys"
-mount --rbind /dev "$1/dev"
-mount -t tmpfs tmpfs "$1/tmp"
-exec chroot "$1" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root sh -c "cd /src && $2"
-"""
-
-
-@pytest.fixture(scope="module")
-def bare_debian(tmp_path_factory):
-    """A minimal Debian 12 in a directory."""
-    if os.geteuid() != 0:
-        pytest.skip("debootstrap needs root")
-    for command in ("debootstrap --version", "unshare -m true"):
-        if os.system(f"{command} >/dev/null 2>&1") != 0:
-            pytest.skip(f"{command} does not work here")
-    root = tmp_path_factory.mktemp("debian") / "root"
-    mirrors = subprocess.run(
-        [
-            "apt-get",
-            "indextargets",
-            "--format",
-            "$(REPO_URI)",
-            "Codename: bookworm",
-            "Component: main",
-        ],
-        stdout=subprocess.PIPE,
-        text=True,
-    ).stdout.split()
-    done = subprocess.run(
-        ["debootstrap", "--variant=minbase", "bookworm", str(root), *mirrors[:1]],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    if done.returncode != 0:
-        pytest.skip(f"debootstrap failed: {done.stdout.strip().splitlines()[-1]}")
-    (root / "etc/resolv.conf").write_bytes(open("/etc/resolv.conf", "rb").read())
-    yield root
-    subprocess.run(["rm", "-rf", "--one-file-system", str(root)])
-
-
-def in_debian(root, command, timeout):
-    begin = time.monotonic()
-    done = subprocess.run(
-        ["unshare", "-m", "sh", "-c", SCRIPT, "sh", str(root), command],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=timeout,
-    )
-    print(f"{command}: {time.monotonic() - begin:.0f} s")
-    return done
 
 
 def test_dev_test_on_a_bare_debian(bare_debian, clone):

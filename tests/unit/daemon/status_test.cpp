@@ -34,5 +34,23 @@ TEST_CASE("status: ready means every watch is, none is lost, and the journal has
   CHECK_FALSE(ready_with({good, WatchStatus{}}, false));
 }
 
+TEST_CASE("status: one line for people names what is out of order") {
+  WatchStatus good;
+  good.ready = true;
+  good.files = 100;
+  WatchStatus begun;
+  begun.files = 20;
+  begun.in_progress = 4;
+  WatchStatus lost = good;
+  lost.lost = true;
+  lost.degraded = {"no_lease"};
+  CHECK(status_line({}, false) == "0 watches");
+  CHECK(status_line({good}, false) == "1 watch, 100 files known");
+  CHECK(
+      status_line({good, begun, lost}, true) ==
+      "3 watches, 1 being scanned, 1 lost, 1 degraded, 220 files known, 4 in progress, no room for "
+      "the journal");
+}
+
 }  // namespace
 }  // namespace inotifier
