@@ -182,7 +182,7 @@ void FileTable::store_name(Slot& slot, std::string_view name) {
   std::memcpy(names_.back().get() + name_end_, name.data(), name.size());
   slot.name_chunk = static_cast<std::uint16_t>(names_.size() - 1);
   slot.name_offset = static_cast<std::uint32_t>(name_end_);
-  slot.name_length = static_cast<std::uint8_t>(name.size());
+  slot.name_length = static_cast<std::uint16_t>(name.size());
   name_end_ += name.size();
   name_bytes_ += name.size();
 }

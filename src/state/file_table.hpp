@@ -119,7 +119,7 @@ class FileTable {
     std::uint32_t previous = NameIndex::kNone;
     std::uint32_t name_offset = 0;  ///< in its chunk of names
     std::uint16_t name_chunk = 0;
-    std::uint8_t name_length = 0;
+    std::uint16_t name_length = 0;  ///< FUSE allows more than NAME_MAX
     bool changed = false;
   };
   static constexpr std::size_t kSlotsPerChunk = 4096;

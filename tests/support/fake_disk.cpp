@@ -47,7 +47,7 @@ int FakeFs::remove_directory(const std::string& path) {
   if (const int error = locate(path, place); error != 0) return error;
   if (place.found == nullptr) return -ENOENT;
   if (place.found->inode->kind != FakeInode::Kind::kDirectory) return -ENOTDIR;
-  if (place.found->mounted != nullptr) return -EBUSY;
+  if (is_mount_point(*place.found)) return -EBUSY;
   if (!place.found->inode->children.empty()) return -ENOTEMPTY;
   place.found = nullptr;
   // Its own IN_DELETE_SELF comes first, unless somebody has it open.
@@ -67,8 +67,10 @@ int FakeFs::open_file(const std::string& path, const OpenMode& mode) {
   if (mode.tmpfile) {
     created = true;
     int error = 0;
-    const DentryPtr directory = existing(path, error);
-    if (directory == nullptr) return error;
+    const Where at = walk({root_}, path, false, error);
+    if (!at) return error;
+    const DentryPtr& directory = at.dentry;
+    file.mount = at.mount;
     file.dentry = std::make_shared<FakeDentry>();
     file.dentry->inode = make_inode(FakeInode::Kind::kFile, directory->inode->volume);
     file.dentry->parent = directory;
@@ -76,6 +78,7 @@ int FakeFs::open_file(const std::string& path, const OpenMode& mode) {
   } else {
     Place place;
     if (const int error = locate(path, place); error != 0) return error;
+    file.mount = place.mount;
     if (place.found == nullptr) {
       if (!mode.create) return -ENOENT;
       file.dentry =
@@ -216,7 +219,7 @@ int FakeFs::rename(const std::string& from, const std::string& to, bool exchange
   const std::uint32_t is_dir = is_directory ? IN_ISDIR : 0;
   const DentryPtr replaced = std::exchange(target.found, nullptr);
   source.found = nullptr;
-  if (moved->mounted != nullptr || (replaced != nullptr && replaced->mounted != nullptr)) {
+  if (is_mount_point(*moved) || (replaced != nullptr && is_mount_point(*replaced))) {
     return -EBUSY;
   }
   // Neither into itself nor in exchange with what it lies in.

@@ -57,13 +57,13 @@ FakeFs::FakeFs(const FakeOptions& options) : options_(options) {
   volume->last_number = 11;  // ext4's first number of one's own is 12
   give_number(*volume);
   root_ = volume->top = std::make_shared<FakeDentry>();
-  root_->mount = 1;
   root_->inode = make_inode(FakeInode::Kind::kDirectory, volume);
   root_->inode->links = 1;
 }
 
 FakeFs::~FakeFs() {
   closing_ = true;
+  mounts_.clear();
   for (const auto& volume : volumes_) {
     clear(*volume->top);
     volume->top.reset();
@@ -72,7 +72,6 @@ FakeFs::~FakeFs() {
 
 /// Directory and entry hold each other.
 void FakeFs::clear(FakeDentry& dentry) {
-  dentry.mounted.reset();
   for (const auto& [name, child] : std::exchange(dentry.inode->children, {})) clear(*child);
 }
 
@@ -103,46 +102,42 @@ void FakeFs::gone(FakeInode& inode) {
   }
 }
 
-FakeFs::DentryPtr FakeFs::walk(DentryPtr from, std::string_view path, bool follow, int& error,
-                               std::uint64_t* mount, bool may_hang) {
+FakeFs::Where FakeFs::walk(Where from, std::string_view path, bool follow, int& error,
+                           bool may_hang) {
   std::string rest(path);
   int links = 0;
-  DentryPtr at = std::move(from);
+  Where at = std::move(from);
   while (true) {
-    if (may_hang && at->inode->hangs && at->inode->kind == FakeInode::Kind::kDirectory) {
-      throw FakeHang("the daemon waits for ever at " + path_of(*at));
+    if (may_hang && at.inode().hangs && at.inode().kind == FakeInode::Kind::kDirectory) {
+      throw FakeHang("the daemon waits for ever at " + path_of(at));
     }
     const auto begin = rest.find_first_not_of('/');
     if (begin == std::string::npos) return at;
     const auto end = std::min(rest.find('/', begin), rest.size());
     const std::string name = rest.substr(begin, end - begin);
     rest.erase(0, end);
-    if (at->inode->kind != FakeInode::Kind::kDirectory) {
-      error = at->inode->kind == FakeInode::Kind::kSymlink ? -ELOOP : -ENOTDIR;
-      return nullptr;
+    if (at.inode().kind != FakeInode::Kind::kDirectory) {
+      error = at.inode().kind == FakeInode::Kind::kSymlink ? -ELOOP : -ENOTDIR;
+      return {};
     }
     if (name == ".") continue;
     if (name.size() > options_.name_max) {
       error = -ENAMETOOLONG;
-      return nullptr;
+      return {};
     }
-    const auto found = at->inode->children.find(name);
-    if (found == at->inode->children.end()) {
+    const auto found = at.inode().children.find(name);
+    if (found == at.inode().children.end()) {
       error = -ENOENT;
-      return nullptr;
+      return {};
     }
-    DentryPtr next = found->second;
-    while (next->mounted != nullptr) {
-      next = next->mounted;
-      if (mount != nullptr) *mount = next->mount;
-    }
-    if (follow && next->inode->kind == FakeInode::Kind::kSymlink) {
+    Where next = covered_by({found->second, at.mount});
+    if (follow && next.inode().kind == FakeInode::Kind::kSymlink) {
       if (++links > 40) {
         error = -ELOOP;
-        return nullptr;
+        return {};
       }
-      rest = next->inode->target + rest;
-      if (rest.starts_with('/')) at = root_;
+      rest = next.inode().target + rest;
+      if (rest.starts_with('/')) at = {root_};
       continue;
     }
     at = std::move(next);
@@ -157,9 +152,10 @@ int FakeFs::locate(const std::string& path, Place& place) {
   const auto slash = path.rfind('/');
   place.name = path.substr(slash + 1);
   int error = 0;
-  place.mount = root_->mount;
-  place.directory = walk(root_, std::string_view(path).substr(0, slash), true, error, &place.mount);
-  if (place.directory == nullptr) return error;
+  const Where above = walk({root_}, std::string_view(path).substr(0, slash), true, error);
+  if (!above) return error;
+  place.mount = above.mount;
+  place.directory = above.dentry;
   const FakeInode& inode = *place.directory->inode;
   if (inode.kind != FakeInode::Kind::kDirectory) return -ENOTDIR;
   if (place.name.size() > options_.name_max) return -ENAMETOOLONG;
@@ -170,7 +166,7 @@ int FakeFs::locate(const std::string& path, Place& place) {
 }
 
 FakeFs::DentryPtr FakeFs::existing(const std::string& path, int& error) {
-  return walk(root_, path, false, error);
+  return walk({root_}, path, false, error).dentry;
 }
 
 FakeFs::DentryPtr FakeFs::add_entry(const Place& place, const InodePtr& inode) {
@@ -242,9 +238,7 @@ void FakeFs::notify_both(const FakeDentry& dentry, std::uint32_t mask) {
   if (dentry.parent != nullptr) {
     FakeInode& parent = *dentry.parent->inode;
     const auto found = parent.children.find(dentry.name);
-    const bool is_linked =
-        found != parent.children.end() &&
-        (found->second.get() == &dentry || found->second->mounted.get() == &dentry);
+    const bool is_linked = found != parent.children.end() && found->second.get() == &dentry;
     for (const FakeInode::Mark& mark : std::vector(parent.marks)) {
       if ((mark.mask & mask & IN_ALL_EVENTS) == 0) continue;
       if (!is_linked && (mark.mask & IN_EXCL_UNLINK) != 0) continue;
@@ -277,20 +271,19 @@ int FakeFs::fault(FakeInode& inode, FakeCall call) {
   return -found->second.error;
 }
 
-FakeFs::DentryPtr FakeFs::look_up(int handle, const std::string& relative, FakeCall call,
-                                  int& error) {
+FakeFs::Where FakeFs::look_up(int handle, const std::string& relative, FakeCall call, int& error) {
   enter();
   const auto from = handles_.find(handle);
   error = -EBADF;
-  if (from == handles_.end()) return nullptr;
+  if (from == handles_.end()) return {};
   error = 0;
-  const DentryPtr dentry = walk(from->second.dentry, relative, false, error, nullptr, true);
-  if (dentry == nullptr) return nullptr;
-  if (call == FakeCall::kOpen && dentry->inode->hangs) {
-    throw FakeHang("the daemon waits for ever in open of " + path_of(*dentry));
+  Where found = walk(from->second.at, relative, false, error, true);
+  if (!found) return {};
+  if (call == FakeCall::kOpen && found.inode().hangs) {
+    throw FakeHang("the daemon waits for ever in open of " + path_of(found));
   }
-  error = fault(*dentry->inode, call);
-  return error == 0 ? dentry : nullptr;
+  error = fault(found.inode(), call);
+  return error == 0 ? found : Where{};
 }
 
 void FakeFs::note_look(int handle, const std::string& relative, FakeInode& inode) {
@@ -310,35 +303,35 @@ const std::deque<FakeLook>* FakeFs::looks(const std::string& path) const {
 int FakeFs::open_root(const std::string& path) {
   enter();
   int error = 0;
-  DentryPtr dentry = walk(root_, path, true, error, nullptr, true);
-  if (dentry == nullptr) return error;
-  if (dentry->inode->kind != FakeInode::Kind::kDirectory) return -ENOTDIR;
-  if (error = fault(*dentry->inode, FakeCall::kOpen); error != 0) return error;
-  handles_[++last_handle_] = {std::move(dentry), path};
+  Where at = walk({root_}, path, true, error, true);
+  if (!at) return error;
+  if (at.inode().kind != FakeInode::Kind::kDirectory) return -ENOTDIR;
+  if (error = fault(at.inode(), FakeCall::kOpen); error != 0) return error;
+  handles_[++last_handle_] = {std::move(at), path};
   return last_handle_;
 }
 
 int FakeFs::open_directory(int handle, const std::string& relative) {
   int error = 0;
-  DentryPtr dentry = look_up(handle, relative, FakeCall::kOpen, error);
-  if (dentry == nullptr) return error;
-  if (dentry->inode->kind != FakeInode::Kind::kDirectory) return -ENOTDIR;
+  Where at = look_up(handle, relative, FakeCall::kOpen, error);
+  if (!at) return error;
+  if (at.inode().kind != FakeInode::Kind::kDirectory) return -ENOTDIR;
   const std::string& from = handles_.at(handle).path;
-  handles_[++last_handle_] = {std::move(dentry), relative.empty() ? from : from + '/' + relative};
+  handles_[++last_handle_] = {std::move(at), relative.empty() ? from : from + '/' + relative};
   return last_handle_;
 }
 
 void FakeFs::close(int handle) {
   const auto found = handles_.find(handle);
   if (found == handles_.end()) return;
-  const auto volume = found->second.dentry->inode->volume;
+  const auto volume = found->second.at.dentry->inode->volume;
   handles_.erase(found);
   release(volume);
 }
 
 FakeFs::InodePtr FakeFs::inode_of(int handle) const {
   const auto found = handles_.find(handle);
-  return found == handles_.end() ? nullptr : found->second.dentry->inode;
+  return found == handles_.end() ? nullptr : found->second.at.dentry->inode;
 }
 
 void FakeFs::fill(const FakeInode& inode, Stat& out) const {
@@ -370,17 +363,17 @@ void FakeFs::fill(const FakeInode& inode, Stat& out) const {
 
 int FakeFs::stat(int handle, const std::string& relative, Stat& out) {
   int error = 0;
-  const DentryPtr dentry = look_up(handle, relative, FakeCall::kStat, error);
-  if (dentry == nullptr) return error;
-  fill(*dentry->inode, out);
-  dentry->inode->looked_at = true;
-  note_look(handle, relative, *dentry->inode);
-  out.mount_root = dentry->mount != 0;
+  const Where at = look_up(handle, relative, FakeCall::kStat, error);
+  if (!at) return error;
+  fill(at.inode(), out);
+  at.inode().looked_at = true;
+  note_look(handle, relative, at.inode());
+  out.mount_root = is_top(at);
   return 0;
 }
 
 std::unique_ptr<Listing> FakeFs::list(int handle, int& error) {
-  const DentryPtr dentry = look_up(handle, "", FakeCall::kList, error);
+  const DentryPtr dentry = look_up(handle, "", FakeCall::kList, error).dentry;
   if (dentry != nullptr && dentry->inode->unreadable) error = -EACCES;
   error = -error;
   if (error != 0) return nullptr;
@@ -391,7 +384,8 @@ std::unique_ptr<Listing> FakeFs::list(int handle, int& error) {
 Files::Writer FakeFs::writer(int handle, const std::string& relative, Stat& out, int& error) {
   using Writer = Files::Writer;
   int failed = 0;
-  const DentryPtr dentry = look_up(handle, relative, FakeCall::kStat, failed);
+  const Where at = look_up(handle, relative, FakeCall::kStat, failed);
+  const DentryPtr& dentry = at.dentry;
   error = 0;
   // O_NOFOLLOW and RESOLVE_NO_SYMLINKS fail alike, see openat2(2).
   if (failed == -ELOOP) return Writer::kNotRegular;
@@ -405,7 +399,7 @@ Files::Writer FakeFs::writer(int handle, const std::string& relative, Stat& out,
     --options_.changing_probes;
     return Writer::kChanged;
   }
-  if (inode.hangs) throw FakeHang("the daemon waits for ever in open of " + path_of(*dentry));
+  if (inode.hangs) throw FakeHang("the daemon waits for ever in open of " + path_of(at));
   error = -fault(inode, FakeCall::kOpen);
   if (inode.unreadable) error = EACCES;
   if (error == ENOENT) return Writer::kGone;

@@ -98,10 +98,8 @@ struct FakeDentry {
   std::shared_ptr<FakeDentry> parent;  ///< kept as long as this one is held
   std::string name;
   std::shared_ptr<FakeInode> inode;
-  std::shared_ptr<FakeDentry> mounted;  ///< root of what is mounted here
-  std::uint64_t mount = 0;              ///< of such a root: the mount's id
-  std::string came_from;                ///< the path before its last rename
-  std::uint64_t came_as = 0;            ///< the content it had then
+  std::string came_from;      ///< the path before its last rename
+  std::uint64_t came_as = 0;  ///< the content it had then
 };
 
 /// What the daemon got to see of a file in one call.
@@ -218,11 +216,20 @@ class FakeFs final : public Fs, public Disk {
   friend class FakeNotifier;
   friend struct FakeInode;
   class FakeListing;
+  static constexpr std::uint64_t kRootMount = 1;
   using InodePtr = std::shared_ptr<FakeInode>;
   using DentryPtr = std::shared_ptr<FakeDentry>;
 
+  /// As the kernel's `struct path`: one directory can be seen through several mounts.
+  struct Where {
+    DentryPtr dentry;
+    std::uint64_t mount = kRootMount;
+    explicit operator bool() const { return dentry != nullptr; }
+    FakeInode& inode() const { return *dentry->inode; }
+  };
   struct File {
     DentryPtr dentry;
+    std::uint64_t mount = kRootMount;
     bool writing = false;
     bool appending = false;
     int references = 0;
@@ -232,18 +239,18 @@ class FakeFs final : public Fs, public Disk {
   /// Where a path leads: the directory above and the last name in it.
   struct Place {
     DentryPtr directory;
-    std::uint64_t mount = 0;
+    std::uint64_t mount = kRootMount;
     std::string name;
     DentryPtr found;  ///< null if there is nothing
   };
   /// A directory of the daemon's that is open.
   struct Handle {
-    DentryPtr dentry;
+    Where at;
     std::string path;  ///< by which it was opened
   };
   struct Mount {
     std::uint64_t id;
-    DentryPtr point;
+    Where point;
     DentryPtr top;
   };
   struct Hook {
@@ -251,8 +258,9 @@ class FakeFs final : public Fs, public Disk {
     std::function<void()> run;
   };
 
-  DentryPtr walk(DentryPtr from, std::string_view path, bool follow, int& error,
-                 std::uint64_t* mount = nullptr, bool may_hang = false);
+  Where walk(Where from, std::string_view path, bool follow, int& error, bool may_hang = false);
+  /// What is mounted on it, and on that.
+  Where covered_by(Where at) const;
   int locate(const std::string& path, Place& place);
   DentryPtr existing(const std::string& path, int& error);
   InodePtr inode_of(int handle) const;
@@ -260,7 +268,11 @@ class FakeFs final : public Fs, public Disk {
   std::shared_ptr<FakeVolume> make_volume(const std::string& name, const std::string& type);
   /// Takes the lowest free device number.
   void give_number(FakeVolume& volume);
-  std::string path_of(const FakeDentry& dentry) const;
+  std::string path_of(const Where& where) const;
+  void add_mount(const Where& point, const DentryPtr& top);
+  bool is_mount_point(const FakeDentry& dentry) const;
+  /// Of a mount.
+  bool is_top(const Where& where) const;
   /// Ends a volume that nobody has mounted or open any more.
   void release(const std::shared_ptr<FakeVolume>& volume);
   bool is_used(const FakeVolume& volume) const;
@@ -269,7 +281,7 @@ class FakeFs final : public Fs, public Disk {
   /// The errno that this call of the daemon gives for the file, negative; 0 if none.
   int fault(FakeInode& inode, FakeCall call);
   /// Of a look by the daemon; throws FakeHang where it would wait.
-  DentryPtr look_up(int handle, const std::string& relative, FakeCall call, int& error);
+  Where look_up(int handle, const std::string& relative, FakeCall call, int& error);
   void note_look(int handle, const std::string& relative, FakeInode& inode);
   void changed(FakeInode& inode);
   DentryPtr add_entry(const Place& place, const InodePtr& inode);
@@ -295,7 +307,7 @@ class FakeFs final : public Fs, public Disk {
   std::vector<File> files_;
   std::vector<std::shared_ptr<FakeVolume>> volumes_;
   std::vector<Mount> mounts_;  ///< in the order of their mounting
-  std::uint64_t last_mount_ = 1;
+  std::uint64_t last_mount_ = kRootMount;
   std::vector<Hook> hooks_;
   std::vector<std::weak_ptr<FakeInode>> faulty_;
   std::map<std::string, std::deque<FakeLook>> looks_;

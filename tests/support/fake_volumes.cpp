@@ -27,20 +27,52 @@ void FakeFs::give_number(FakeVolume& volume) {
   volume.dev = dev;
 }
 
+FakeFs::Where FakeFs::covered_by(Where at) const {
+  for (const Mount& mount : mounts_) {
+    if (mount.point.dentry == at.dentry && mount.point.mount == at.mount) {
+      at = {mount.top, mount.id};
+    }
+  }
+  return at;
+}
+
+bool FakeFs::is_mount_point(const FakeDentry& dentry) const {
+  return std::ranges::any_of(
+      mounts_, [&](const Mount& mount) { return mount.point.dentry.get() == &dentry; });
+}
+
+bool FakeFs::is_top(const Where& where) const {
+  if (where.mount == kRootMount) return where.dentry == root_;
+  return std::ranges::any_of(mounts_, [&](const Mount& mount) {
+    return mount.id == where.mount && mount.top == where.dentry;
+  });
+}
+
 /// Through the mount points, as the daemon would name it.
-std::string FakeFs::path_of(const FakeDentry& dentry) const {
+std::string FakeFs::path_of(const Where& where) const {
+  const auto mount = std::ranges::find(mounts_, where.mount, &Mount::id);
   std::string path;
-  for (const FakeDentry* at = &dentry; at->parent != nullptr; at = at->parent.get()) {
+  const FakeDentry* at = where.dentry.get();
+  for (; at->parent != nullptr; at = at->parent.get()) {
+    if (mount != mounts_.end() && mount->top.get() == at) break;
     path = '/' + at->name + path;
+  }
+  if (mount != mounts_.end()) {
+    const std::string above = path_of(mount->point);
+    return above == "/" ? path : above + path;
   }
   return path.empty() ? "/" : path;
 }
 
+void FakeFs::add_mount(const Where& point, const DentryPtr& top) {
+  mounts_.push_back({++last_mount_, point, top});
+}
+
 int FakeFs::mount(const std::string& path, const std::string& name, const std::string& type) {
   int error = 0;
-  const DentryPtr point = existing(path, error);
-  if (point == nullptr) return error;
-  if (point->inode->kind != FakeInode::Kind::kDirectory) return -ENOTDIR;
+  const Where point = walk({root_}, path, false, error);
+  if (!point) return error;
+  if (point.inode().kind != FakeInode::Kind::kDirectory) return -ENOTDIR;
   std::shared_ptr<FakeVolume> volume;
   for (const auto& known : volumes_) {
     if (!name.empty() && known->name == name) volume = known;
@@ -52,72 +84,50 @@ int FakeFs::mount(const std::string& path, const std::string& name, const std::s
     volume->top->inode = make_inode(FakeInode::Kind::kDirectory, volume);
     volume->top->inode->links = 1;
   }
-  auto top = std::make_shared<FakeDentry>();
-  top->inode = volume->top->inode;
-  top->name = point->name;
-  top->parent = point->parent;
-  top->mount = ++last_mount_;
-  point->mounted = top;
-  mounts_.push_back({top->mount, point, top});
+  add_mount(point, volume->top);
   return 0;
 }
 
 int FakeFs::bind(const std::string& from, const std::string& path) {
   int error = 0;
-  const DentryPtr source = existing(from, error);
-  const DentryPtr point = source == nullptr ? nullptr : existing(path, error);
-  if (point == nullptr) return error;
-  if (source->inode->kind != FakeInode::Kind::kDirectory ||
-      point->inode->kind != FakeInode::Kind::kDirectory) {
+  const Where source = walk({root_}, from, false, error);
+  const Where point = source ? walk({root_}, path, false, error) : Where{};
+  if (!point) return error;
+  if (source.inode().kind != FakeInode::Kind::kDirectory ||
+      point.inode().kind != FakeInode::Kind::kDirectory) {
     return -ENOTDIR;
   }
-  // What contains its own mount would have no end for a walk that does not know of aliases.
-  for (const FakeDentry* at = point.get(); at != nullptr; at = at->parent.get()) {
-    if (at->inode == source->inode) return -ELOOP;
-  }
-  auto top = std::make_shared<FakeDentry>();
-  top->inode = source->inode;
-  top->name = point->name;
-  top->parent = point->parent;
-  top->mount = ++last_mount_;
-  point->mounted = top;
-  mounts_.push_back({top->mount, point, top});
+  add_mount(point, source.dentry);
   return 0;
 }
 
 int FakeFs::unmount(const std::string& path, bool lazy) {
-  const auto at = std::ranges::find_if(mounts_ | std::views::reverse, [&](const Mount& mount) {
-    return path_of(*mount.top) == path;
-  });
-  if (at == mounts_.rend()) return -EINVAL;
-  const Mount mount = *at;
-  const auto volume = mount.top->inode->volume;
-  const auto is_below = [&](const Mount& other) {
-    return other.id != mount.id && path_of(*other.top).starts_with(path + '/');
-  };
-  if (!lazy) {
-    if (std::ranges::any_of(mounts_, is_below)) return -EBUSY;
-    const bool is_last = std::ranges::count_if(mounts_, [&](const Mount& other) {
-                           return other.top->inode->volume == volume;
-                         }) == 1;
-    if (is_last && is_used(*volume)) return -EBUSY;
+  int error = 0;
+  const Where at = walk({root_}, path, false, error);
+  if (!at) return error;
+  if (at.mount == kRootMount || !is_top(at)) return -EINVAL;
+  std::set<std::uint64_t> gone{at.mount};
+  std::vector<std::shared_ptr<FakeVolume>> volumes;
+  for (const Mount& mount : mounts_) {  // those above come before those below
+    if (gone.contains(mount.point.mount)) gone.insert(mount.id);
+    if (gone.contains(mount.id)) volumes.push_back(mount.top->inode->volume);
   }
-  std::vector<Mount> gone{mount};
-  std::ranges::copy_if(mounts_, std::back_inserter(gone), is_below);
-  for (const Mount& one : gone) {
-    one.point->mounted = nullptr;
-    std::erase_if(mounts_, [&](const Mount& other) { return other.id == one.id; });
-  }
-  for (const Mount& one : gone) release(one.top->inode->volume);
+  const bool is_open =
+      std::ranges::any_of(handles_,
+                          [&](const auto& open) { return open.second.at.mount == at.mount; }) ||
+      std::ranges::any_of(
+          files_, [&](const File& file) { return file.references > 0 && file.mount == at.mount; });
+  if (!lazy && (is_open || gone.size() > 1)) return -EBUSY;
+  std::erase_if(mounts_, [&](const Mount& mount) { return gone.contains(mount.id); });
+  for (const auto& volume : volumes) release(volume);
   return 0;
 }
 
 /// Whether a file or directory of it is open.
 bool FakeFs::is_used(const FakeVolume& volume) const {
-  return std::ranges::any_of(handles_,
-                             [&](const auto& open) {
-                               return open.second.dentry->inode->volume.get() == &volume;
-                             }) ||
+  return std::ranges::any_of(
+             handles_,
+             [&](const auto& open) { return open.second.at.inode().volume.get() == &volume; }) ||
          std::ranges::any_of(files_, [&](const File& file) {
            return file.references > 0 && file.dentry->inode->volume.get() == &volume;
          });
@@ -145,7 +155,7 @@ void FakeFs::release(const std::shared_ptr<FakeVolume>& volume) {
 std::optional<std::string> FakeFs::mounts_below(const std::string& path) {
   std::vector<std::string> lines;
   for (const Mount& mount : mounts_) {
-    const std::string point = path_of(*mount.point);
+    const std::string point = path_of(mount.point);
     if (point != path && !point.starts_with(path + '/')) continue;
     std::string line = std::to_string(mount.top->inode->volume->dev) + ' ';
     if (point != path) line += point.substr(path.size() + 1);
@@ -191,18 +201,17 @@ void FakeFs::mend() {
 void FakeFs::visit(const std::string& path, const std::function<bool(const std::string&)>& enters,
                    const std::function<void(const std::string&, const Seen&)>& each) {
   int error = 0;
-  const DentryPtr top = walk(root_, path, true, error);
-  if (top == nullptr || top->inode->kind != FakeInode::Kind::kDirectory) return;
-  std::vector<std::pair<std::string, DentryPtr>> todo{{"", top}};
+  const Where top = walk({root_}, path, true, error);
+  if (!top || top.inode().kind != FakeInode::Kind::kDirectory) return;
+  std::vector<std::pair<std::string, Where>> todo{{"", top}};
   while (!todo.empty()) {
     const auto [at, directory] = todo.back();
     todo.pop_back();
-    for (const auto& [name, entry] : directory->inode->children) {
-      DentryPtr child = entry;
-      while (child->mounted != nullptr) child = child->mounted;
+    for (const auto& [name, entry] : directory.inode().children) {
+      const Where child = covered_by({entry, directory.mount});
       const std::string below = at.empty() ? name : at + '/' + name;
-      each(below, {child.get(), child->inode.get(), has_writer(*child->inode)});
-      if (child->inode->kind == FakeInode::Kind::kDirectory && enters(below)) {
+      each(below, {child.dentry.get(), child.dentry->inode.get(), has_writer(child.inode())});
+      if (child.inode().kind == FakeInode::Kind::kDirectory && enters(below)) {
         todo.emplace_back(below, child);
       }
     }

@@ -124,7 +124,7 @@ class Generator {
     } else {
       line("pass " + pause);
     }
-    if (has("clock") && pick(20) == 0) line("pass 1h");
+    if (has("clock") && pick(20) == 0) line("pass 10m");
   }
 
   void operate() { (this->*operations_[pick(operations_.size())])(); }
