@@ -24,12 +24,24 @@ LENGTH = 10.5  # seconds; then it begins again
 # When (s), what the line above shows, what is run in the watched directory.
 STEPS = [
     (0.8, "cp report.pdf incoming/", "cp ../report.pdf ."),
-    (2.2, "mkdir -p incoming/study", "mkdir -p study"),
-    (3.0, "receiver: writing incoming/study/1.2.840.113.part …", "head -c 3000000 /dev/zero > study/1.2.840.113.part"),
-    (4.8, "receiver: rename to incoming/study/1.2.840.113", "mv study/1.2.840.113.part study/1.2.840.113"),
+    (2.2, "mkdir incoming/study", "mkdir study"),
+    (
+        3.0,
+        "receiver: writing incoming/study/1.2.840.113.part …",
+        "head -c 3000000 /dev/zero > study/1.2.840.113.part",
+    ),
+    (
+        4.8,
+        "receiver: rename to incoming/study/1.2.840.113",
+        "mv study/1.2.840.113.part study/1.2.840.113",
+    ),
     (6.2, "chmod 640 incoming/report.pdf   # announces nothing", "chmod 640 report.pdf"),
-    (7.6, "scp scan.tif incoming/   # slow: open for two seconds", "exec 3> scan.tif; for i in 1 2 3 4; do head -c 900000 /dev/zero >&3; sleep 0.5; done"),
-]  # fmt: skip
+    (
+        7.6,
+        "scp scan.tif incoming/   # slow: open for two seconds",
+        "exec 3> scan.tif; for i in 1 2 3 4; do head -c 900000 /dev/zero >&3; sleep 0.5; done",
+    ),
+]
 
 COLOURS = {"31": "#e06c75", "32": "#98c379", "33": "#e5c07b", "34": "#61afef", "36": "#56b6c2"}
 
