@@ -116,3 +116,33 @@ def test_dockerfile_installs_what_the_build_needs():
     needed = set(re.search(r"packages_build=\((.*?)\)", dev, re.DOTALL)[1].split())
     runs = [rest for what, rest in instructions(DOCKER / "Dockerfile") if what == "RUN"]
     assert apt_packages(runs[0]) == needed - {"doctest-dev"}  # no tests are built there
+
+
+def test_kubernetes_manifest_agrees_with_the_image():
+    """One uid for all of the pod; the daemon's variables are known; volumes and claims are declared."""
+    manifest = list(yaml.safe_load_all((DOCKER / "kubernetes.yaml").read_text()))
+    claims = {m["metadata"]["name"] for m in manifest if m["kind"] == "PersistentVolumeClaim"}
+    (stateful,) = [m for m in manifest if m["kind"] == "StatefulSet"]
+    pod = stateful["spec"]["template"]["spec"]
+    assert pod["securityContext"]["runAsUser"] == pod["securityContext"]["fsGroup"] == 1000
+    volumes = {v["name"]: v for v in pod["volumes"]}
+    mounted = {m["name"] for c in pod["containers"] for m in c["volumeMounts"]}
+    assert mounted == set(volumes)
+    used = {
+        v["persistentVolumeClaim"]["claimName"] for v in volumes.values() if "emptyDir" not in v
+    }
+    assert used == claims
+    daemon = {c["name"]: c for c in pod["containers"]}["inotifier"]
+    given = {e["name"]: e["value"] for e in daemon["env"]}
+    done = subprocess.run(
+        [BINARY, "check", "--json"],
+        env={"PATH": os.environ["PATH"], **given},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    assert "unknown variable" not in done.stdout and done.returncode != 2, done.stdout
+    health = [r for w, r in instructions(DOCKER / "Dockerfile") if w == "HEALTHCHECK"][0]
+    command = re.search(r"CMD (\[.*\])", health)[1]
+    for probe in ("startupProbe", "readinessProbe"):
+        assert daemon[probe]["exec"]["command"] == yaml.safe_load(command)
