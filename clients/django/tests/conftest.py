@@ -84,11 +84,14 @@ def receivers():
     """Signals without receivers, but those that the test connects."""
     from django_inotifier import signals
 
+    declared = list(signals.declared)
+    signals.declared.clear()
     before = {signal: list(signal.receivers) for signal in signals._signals.values()}
     for signal in before:
         signal.receivers.clear()
         signal.sender_receivers_cache.clear()
     yield signals
+    signals.declared[:] = declared
     for signal in signals._signals.values():
         signal.receivers[:] = before.get(signal, [])
         signal.sender_receivers_cache.clear()

@@ -1,8 +1,12 @@
 """System checks: what is wrong with the setting, and what was meant."""
 
+import json
+import subprocess
+
+import harness
 import pytest
 from django.core import checks
-from django_inotifier.checks import check_setting
+from django_inotifier.checks import PROCESSORS, WATCH_OPTIONS, check_setting
 
 
 def found(settings, value):
@@ -13,7 +17,7 @@ def found(settings, value):
 GOOD = {
     "CONSUMER": "site",
     "FETCH_ENDPOINT": "tcp://127.0.0.1:7557",
-    "TYPES": ["file.completed", "in_create", "x.own"],
+    "TYPES": ["file.completed", "in_create"],
     "ONLY_WATCHES": ("incoming",),
     "ROOTS": {"incoming": "/mnt/in"},
     "HANDLERS": {"incoming": "os.path.exists"},
@@ -114,6 +118,84 @@ def test_handlers_that_would_never_be_called(settings):
     assert id == "inotifier.W002" and '"incomming"' in hint
     value = {"CONSUMER": "a", "HANDLERS": handlers, "TYPES": ["file.stalled"]}
     assert [id for id, _, _ in found(settings, value)] == ["inotifier.W003"]
+
+
+def test_receivers_that_would_never_be_called(settings, receivers):
+    value = {"CONSUMER": "a", "ONLY_WATCHES": ["incoming"], "TYPES": ["file.completed"]}
+
+    @receivers.on("file.completed", "file.moved", watch=["incoming", "incomming"])
+    def store(sender, event, **kwargs):
+        raise AssertionError
+
+    @receivers.on("group.completed", "gap")
+    def other(sender, event, **kwargs):
+        raise AssertionError
+
+    told = found(settings, value)
+    assert [id[-4:] for id, _, _ in told] == ["W002", "W003", "W004"]
+    assert "store has 'incomming'" in told[0][1] and '"incoming"' in told[0][2]
+    assert "store wants file.moved" in told[1][1]
+    assert '"group.completed" is reserved' in told[2][1]
+    receivers.declared.clear()
+    assert found(settings, value) == []
+
+
+def test_types_that_never_come(settings):
+    told = found(settings, {"CONSUMER": "a", "TYPES": ["file.rejected", "x.own"]})
+    assert [id[-4:] for id, _, _ in told] == ["W004", "W004"]
+    assert "reserved" in told[0][1] and "processor of your own" in told[1][1]
+
+
+def test_only_watches_are_those_of_the_sites_own_daemon(settings):
+    value = {**GOOD, "ONLY_WATCHES": ["incomming"], "HANDLERS": {}}
+    ((id, message, hint),) = found(settings, value)
+    assert id == "inotifier.W002" and "ONLY_WATCHES" in message and '"incoming"' in hint
+
+
+@pytest.mark.parametrize(
+    "watch, options, words",
+    [
+        ({"settle": "soon"}, {}, ["watch.settle", "is no duration", '"5s"']),
+        ({"include": ["/a"]}, {}, ["watch.include", 'did you mean "a"?']),
+        ({"min_size": -1}, {}, ["watch.min_size"]),
+        ({"existing": "announced"}, {}, ["watch.existing", '"announce"']),
+        ({"events": ["group.completed"]}, {}, ["watch.events", "group.completed"]),
+        ({"processor": "marker"}, {}, ["watch.processor", "create-via-chunks"]),
+        ({"recursive": "no"}, {}, ["watch.recursive"]),
+        ({"settle": object()}, {}, ["has no form"]),
+        ({}, {"jornal": {"retain": "1d"}}, ["jornal", "[journal]"]),
+        ({}, {"journal": {"retain": "soon"}}, ["journal.retain", "is no duration"]),
+        ({}, {"publish": {"endpoint": "tcp://0.0.0.0:1"}}, ["publish.endpoint", "other machines"]),
+    ],
+)
+def test_the_daemons_own_rules(settings, tmp_path, watch, options, words):
+    watch = {"path": tmp_path / "not made yet", "name": "a", **watch}
+    daemon = {"BINARY": harness.BINARY, "WATCHES": [watch], "OPTIONS": options}
+    told = found(settings, {"CONSUMER": "a", "DAEMON": daemon})
+    assert [id for id, _, _ in told] == ["inotifier.E012"]
+    text = " ".join(told[0][1:])
+    assert all(word in text for word in words), text
+
+
+def test_the_lists_are_the_daemons(tmp_path):
+    config = tmp_path / "a.toml"
+    config.write_text('[[watch]]\npath = "/nonexistent"\nprocessor = "x"\n')
+    done = subprocess.run([harness.BINARY, "check", "-c", config], capture_output=True, text=True)
+    assert done.stderr.strip().endswith("known are: " + ", ".join(PROCESSORS))
+    config.write_text('[[watch]]\npath = "/nonexistent"\n')
+    command = [harness.BINARY, "check", "--json", "-c", config]
+    shown = json.loads(subprocess.run(command, capture_output=True, text=True).stdout)
+    assert set(shown["config"]["watch"][0]) | {"temporary_add"} == set(WATCH_OPTIONS)
+
+
+def test_settings_of_the_app_of_2010(settings):
+    settings.INOTIFIER_WATCH_PATHS = (("/srv/incoming", 8, "x.Y"),)
+    settings.INOTIFIER_DAEMON_STDOUT = "/tmp/out"
+    told = found(settings, {"CONSUMER": "a"})
+    assert [id[-4:] for id, _, _ in told] == ["W006", "W006"]
+    assert "MIGRATING.md" in told[0][2] and '"WATCHES"' in told[1][2]
+    del settings.INOTIFIER
+    assert [message.id[-4:] for message in check_setting(None)] == ["W006", "W006", "E001"]
 
 
 def test_several_at_once(settings):

@@ -23,6 +23,12 @@ def test_each_file_is_worked_on_once(daemon, sites, workdir):
     assert site.worked_on() == {name: 1 for name in NAMES}
 
 
+def test_a_misspelt_watch_is_warned_of(daemon, sites, workdir):
+    site = sites(daemon, HANDLERS={"inn": "os.path.exists"})
+    told = site.consume()
+    assert "HANDLERS has 'inn', which is no watch of the daemon. Did you mean \"in\"?" in told
+
+
 def test_files_come_while_it_runs_and_sigterm_ends_it(daemon, sites, workdir):
     site = sites(daemon)
     process = site.start("inotifier_consume")

@@ -95,6 +95,64 @@ def test_no_binary(site):
     assert "BINARY in DAEMON" in site.manage("inotifier_start", code=1)
 
 
+@pytest.mark.parametrize("binary", ["/tmp", "/etc/passwd", "/bin/true", "x\0y"])
+def test_a_wrong_binary_is_told_without_a_traceback(site, binary):
+    site.setting["DAEMON"]["BINARY"] = binary
+    told = site.manage("inotifier_start", code=1)
+    assert "Traceback" not in told and ("BINARY" in told or "the daemon" in told), told
+
+
+def test_a_binary_that_has_gone_is_told_without_a_traceback(site):
+    site.manage("inotifier_start")
+    site.manage("inotifier_stop")
+    site.setting["DAEMON"]["BINARY"] = "/nonexistent/inotifier"
+    assert "BINARY in DAEMON" in site.manage("inotifier_start", code=1)
+
+
+@pytest.mark.parametrize("kind", ["file", "below a file", "log", "pid", "configuration", "long"])
+def test_a_wrong_directory_is_told_without_a_traceback(site, workdir, kind):
+    own = workdir / "own"
+    if kind == "file":
+        own.write_text("")
+    elif kind == "below a file":
+        (workdir / "plain").write_text("")
+        site.setting["DAEMON"]["DIRECTORY"] = str(workdir / "plain/own")
+    elif kind == "long":
+        site.setting["DAEMON"]["DIRECTORY"] = str(workdir / ("x" * 300))
+    else:
+        names = {"log": "log", "pid": "pid", "configuration": "inotifier.toml"}
+        (own / names[kind]).mkdir(parents=True)
+    told = site.manage("inotifier_start", code=1)
+    assert "Traceback" not in told and "DIRECTORY" in told, told
+    site.setting["DAEMON"]["DIRECTORY"] = str(own)  # for the fixture's end
+    if kind == "file":
+        own.unlink()
+
+
+def test_what_cannot_be_reached_does_not_stay(site, workdir):
+    """Its endpoint is not the site's: nobody could ask it, or stop it."""
+    site.setting["DAEMON"]["OPTIONS"] = {"fetch": {"endpoint": f"ipc://{workdir}/elsewhere"}}
+    told = site.manage("inotifier_start", code=1)
+    assert "the daemon does not answer" in told and "Traceback" not in told
+    assert "did not run" in site.manage("inotifier_stop")
+
+
+@pytest.mark.parametrize(
+    "change", [{"CONSUMER": "?"}, {"DAEMON": 3}, {"TYPES": 3, "HANDLERS": {"in": "no.such"}}]
+)
+def test_it_can_be_stopped_when_the_setting_is_a_wrong_one_now(site, workdir, change):
+    site.manage("inotifier_start")
+    before = dict(site.setting)
+    if "DAEMON" in change:  # then it is where the default is
+        (workdir / "own").rename(site.directory / ".inotifier")
+    site.setting.update(change)
+    try:
+        assert "inotifier stopped" in site.manage("inotifier_stop")
+    finally:
+        site.setting.clear()
+        site.setting.update(before)
+
+
 def test_what_ends_at_once_says_why(site, workdir):
     (workdir / "own").mkdir()
     (workdir / "own/journal.db").mkdir()

@@ -2,24 +2,24 @@
 
 import difflib
 import os
-from typing import Any, Callable, Dict, Iterable, Iterator, List
+from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Tuple
 
 from django.conf import settings
 from django.core import checks
 from django.utils.module_loading import import_string
+from inotifier import event_types
 
 from . import conf, signals
+from .own_rules import find_binary, refused_by_the_daemon
 
-# Of [[watch]] in conf/inotifier.toml. The daemon knows them better: what it says of their values,
-# inotifier_start shows.
+# Of [[watch]] in conf/inotifier.toml. Of their values, and of OPTIONS, the daemon itself is asked
+# where it is installed (own_rules.py).
 WATCH_OPTIONS = (
     "path", "name", "processor", "recursive", "events", "include", "exclude", "temporary",
     "temporary_add", "existing", "backend", "poll_interval", "settle", "writer_check",
-    "require_lease", "stalled_after", "min_size", "renamed", "previous_name", "group", "marker",
+    "require_lease", "stalled_after", "min_size", "renamed", "previous_name",
 )  # fmt: skip
-PROCESSORS = (
-    "completed", "create-via-chunks", "settled", "marker", "directory", "all-events",
-)  # fmt: skip
+PROCESSORS = ("completed", "create-via-chunks", "all-events")
 LONGEST_SOCKET = 107  # unix(7)
 
 Found = Iterator[checks.CheckMessage]
@@ -28,16 +28,34 @@ Found = Iterator[checks.CheckMessage]
 @checks.register("inotifier")
 def check_setting(app_configs: Any, **kwargs: Any) -> List[checks.CheckMessage]:
     value = getattr(settings, "INOTIFIER", None)
+    messages = list(_check_settings_of_old())
     if not isinstance(value, dict):
         what = "is not set" if value is None else f"is {value!r}, not a dictionary"
-        return [_error(1, f"INOTIFIER {what}.", 'INOTIFIER = {"CONSUMER": "mysite"}')]
-    messages = list(_unknown(2, "INOTIFIER", value, conf.KEYS))
+        messages.append(_error(1, f"INOTIFIER {what}.", 'INOTIFIER = {"CONSUMER": "mysite"}'))
+        return messages
+    messages += _unknown(2, "INOTIFIER", value, conf.KEYS)
     for key, check in _CHECKS.items():
         if value.get(key) is not None or key == "CONSUMER":
             messages += check(key, value.get(key))
-    if not messages:
+    if not any(message.is_serious() for message in messages):
         messages += _check_together(value)
     return messages
+
+
+def _check_settings_of_old() -> Found:
+    """Of the app of 2010, which had several."""
+    for name in sorted(name for name in dir(settings) if name.startswith("INOTIFIER_")):
+        hint = "There is one setting now, INOTIFIER; MIGRATING.md tells what became of the others."
+        if name == "INOTIFIER_WATCH_PATHS":
+            hint = (
+                'Write INOTIFIER = {"DAEMON": {"WATCHES": [{"path": "incoming", "processor": '
+                '"create-via-chunks"}]}}; MIGRATING.md has the whole way.'
+            )
+        yield _warning(6, f"{name} is not read any more.", hint)
+
+
+def _warning(number: int, message: str, hint: Optional[str] = None) -> checks.CheckMessage:
+    return checks.Warning(message, hint=hint, id=f"inotifier.W{number:03}")
 
 
 def _error(number: int, message: str, hint: str = "") -> checks.CheckMessage:
@@ -67,7 +85,7 @@ def _check_consumer(key: str, value: Any) -> Found:
     )
     if value is None:
         yield _error(3, "INOTIFIER has no CONSUMER.", hint)
-    elif not (isinstance(value, str) and conf.NAME.match(value)):
+    elif not (isinstance(value, str) and event_types.NAME.fullmatch(value)):
         yield _error(3, f"CONSUMER is {value!r}, which is no name of a consumer.", hint)
 
 
@@ -94,7 +112,7 @@ def _check_types(key: str, value: Any) -> Found:
 
 
 def _check_watches(key: str, value: Any) -> Found:
-    for text in _names(6, key, value, '["incoming"]', conf.NAME.match):
+    for text in _names(6, key, value, '["incoming"]', event_types.NAME.fullmatch):
         if isinstance(text, checks.CheckMessage):
             yield text
 
@@ -117,7 +135,7 @@ def _check_roots(key: str, value: Any) -> Found:
         yield _error(7, f"{key} is {value!r}, not a dictionary.", hint)
         return
     for name, path in value.items():
-        if not (isinstance(name, str) and conf.NAME.match(name)):
+        if not (isinstance(name, str) and event_types.NAME.fullmatch(name)):
             yield _error(7, f"{key} has {name!r}, which is no name of a watch.", hint)
         elif not isinstance(path, (str, os.PathLike)) or not os.path.isabs(path):
             yield _error(7, f"{key}: {name!r} is {path!r}, which is no absolute path.", hint)
@@ -146,7 +164,7 @@ def _check_handlers(key: str, value: Any) -> Found:
         yield _error(9, f"{key} is {value!r}, not a dictionary.", hint)
         return
     for watch, path in value.items():
-        if not (isinstance(watch, str) and conf.NAME.match(watch)):
+        if not (isinstance(watch, str) and event_types.NAME.fullmatch(watch)):
             yield _error(9, f"{key} has {watch!r}, which is no name of a watch.", hint)
         elif not isinstance(path, str):
             yield _error(
@@ -174,6 +192,8 @@ def _check_daemon(key: str, value: Any) -> Found:
     for name in ("BINARY", "DIRECTORY"):
         if value.get(name) is not None and not isinstance(value[name], (str, os.PathLike)):
             yield _error(10, f"{key}: {name} is {value[name]!r}, not a path.")
+        elif "\0" in os.fspath(value.get(name) or ""):
+            yield _error(10, f"{key}: {name} is {value[name]!r}, which holds a zero byte.")
     options = value.get("OPTIONS")
     if options is not None and not (
         isinstance(options, dict) and all(isinstance(each, dict) for each in options.values())
@@ -203,10 +223,13 @@ def _check_daemon_watches(watches: Any) -> Found:
         if not isinstance(path, (str, os.PathLike)) or not os.fspath(path):
             yield _error(11, f"{where} has no path: {watch!r}.", hint)
             continue
+        if "\0" in os.fspath(path):
+            yield _error(11, f"{where}: the path {path!r} holds a zero byte.")
+            continue
         yield from _unknown(11, where, watch, WATCH_OPTIONS)
         yield from _check_daemon_watch(where, watch)
         name = watch.get("name") or os.path.basename(os.path.normpath(path))
-        if not (isinstance(name, str) and conf.NAME.match(name)):
+        if not (isinstance(name, str) and event_types.NAME.fullmatch(name)):
             yield _error(
                 11, f"{where}: {name!r} is no name of a watch.", 'Give it one: "name": "…".'
             )
@@ -219,7 +242,8 @@ def _check_daemon_watches(watches: Any) -> Found:
 
 def _check_daemon_watch(where: str, watch: Dict[str, Any]) -> Found:
     processor = watch.get("processor")
-    if processor is not None and processor not in PROCESSORS:
+    # A daemon of one's own may have others; it is asked if it is there.
+    if processor is not None and processor not in PROCESSORS and find_binary() is None:
         message = f"{where}: there is no processor {processor!r}."
         yield _error(11, message, meant(processor, PROCESSORS))
     if watch.get("events") is not None:
@@ -239,22 +263,56 @@ def _check_together(value: Dict[str, Any]) -> Found:
             f"INOTIFIER has no {missing}: with keys both are needed.",
             "SERVER_KEY is the daemon's public key, KEY the file with our own secret one.",
         )
-    known = config.watches or [watch["name"] for watch in config.daemon.watches]
-    for watch in config.handlers if known else ():
-        if watch not in known:
-            yield checks.Warning(
-                f"HANDLERS has {watch!r}, but of that watch no event comes.",
-                hint=meant(watch, known),
-                id="inotifier.W002",
-            )
-    if config.types and config.handlers and not any("completed" in each for each in config.types):
-        yield checks.Warning(
-            f"HANDLERS get what is completed, but TYPES is {config.types!r}.", id="inotifier.W003"
-        )
+    yield from _check_watches_known(config)
+    yield from _check_types_wanted(config)
+    for what, remedy in refused_by_the_daemon(config):
+        yield _error(12, f"DAEMON: the daemon does not take it: {what}", remedy)
     if config.endpoint and value.get("FETCH_ENDPOINT") is None:
         for message in _check_endpoint("The socket in DAEMON's DIRECTORY", config.endpoint):
             message.hint = "Set FETCH_ENDPOINT, or a shorter DIRECTORY."
             yield message
+
+
+def _check_watches_known(config: conf.Config) -> Found:
+    """Names of watches of which nothing would ever come."""
+    own = [watch["name"] for watch in config.daemon.watches]
+    for watch in config.watches if own else ():
+        if watch not in own:
+            yield _warning(
+                2, f"ONLY_WATCHES has {watch!r}, which is no watch of DAEMON.", meant(watch, own)
+            )
+    known = config.watches or own
+    if not known:
+        return  # the daemon has them: inotifier_consume compares
+    for where, watch in watches_named(config):
+        if watch not in known:
+            yield _warning(
+                2, f"{where} has {watch!r}, but of that watch no event comes.", meant(watch, known)
+            )
+
+
+def watches_named(config: conf.Config) -> Iterator[Tuple[str, str]]:
+    """Who waits for which watch."""
+    for watch in config.handlers:
+        yield "HANDLERS", watch
+    for each in signals.declared:
+        for watch in sorted(each.watches or ()):
+            yield f"@on of {each.name}", watch
+
+
+def _check_types_wanted(config: conf.Config) -> Found:
+    """Types of which nothing would ever come."""
+    if config.types and config.handlers and not any("completed" in each for each in config.types):
+        yield _warning(3, f"HANDLERS get what is completed, but TYPES is {config.types!r}.")
+    named = [("TYPES", config.types)] if config.types else []
+    named += [(f"@on of {each.name}", list(each.types)) for each in signals.declared]
+    for where, types in named:
+        for type in types:
+            reason = None if type == signals.GAP else event_types.never_published(type)
+            if reason:
+                yield _warning(4, f"{where}: {reason}.")
+            elif config.types and type not in config.types and type != signals.GAP:
+                yield _warning(3, f"{where} wants {type}, but TYPES is {config.types!r}.")
 
 
 _CHECKS: Dict[str, Callable[[str, Any], Found]] = {

@@ -1,7 +1,6 @@
 """The one setting, INOTIFIER. What is wrong with it, checks.py tells."""
 
 import os
-import re
 import sys
 from pathlib import Path
 from typing import Any, Dict, List, NamedTuple, Optional
@@ -20,9 +19,7 @@ KEYS = (
     "DAEMON",
 )
 DAEMON_KEYS = ("BINARY", "DIRECTORY", "WATCHES", "OPTIONS")
-
-# Of watches and consumers.
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}\Z")
+OWN = ".inotifier"  # the default of DIRECTORY
 
 
 class Daemon(NamedTuple):
@@ -93,6 +90,13 @@ def own_endpoint(daemon: Daemon, name: str) -> str:
     return f"ipc://{daemon.directory / name}"
 
 
+def daemon_directory() -> Path:
+    """DIRECTORY of DAEMON, whatever else of the setting is wrong."""
+    daemon = raw().get("DAEMON")
+    given = daemon.get("DIRECTORY") if isinstance(daemon, dict) else None
+    return base_directory() / (given if given and isinstance(given, (str, os.PathLike)) else OWN)
+
+
 def _path(value: Any) -> Optional[str]:
     return os.fspath(base_directory() / value) if value else None
 
@@ -107,7 +111,7 @@ def _daemon(value: Dict[str, Any]) -> Daemon:
         watches.append(watch)
     return Daemon(
         binary=os.fspath(value.get("BINARY") or "inotifier"),
-        directory=base / (value.get("DIRECTORY") or ".inotifier"),
+        directory=daemon_directory(),
         watches=watches,
         options=dict(value.get("OPTIONS") or {}),
     )

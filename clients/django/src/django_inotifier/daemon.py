@@ -11,11 +11,14 @@ from typing import Any, Dict, Iterator, NamedTuple, Optional, Tuple
 
 import inotifier
 
+from . import conf
 from .conf import Config
+from .own_rules import environment
 from .toml import configuration
 
 STARTING = 10.0  # seconds until it has to answer
 STOPPING = 10.0
+CHECKING = 60.0  # it looks at the directories
 INTERVAL = 0.02
 
 
@@ -31,9 +34,10 @@ class Running(NamedTuple):
 class OwnDaemon:
     """The daemon of DAEMON: its files lie in DIRECTORY."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Optional[Config] = None) -> None:
+        """Without `config` it can be stopped, whatever the setting has become."""
         self.config = config
-        self.directory: pathlib.Path = config.daemon.directory
+        self.directory = config.daemon.directory if config else conf.daemon_directory()
         self.file = self.directory / "inotifier.toml"
         self.pid_file = self.directory / "pid"
         self.log = self.directory / "log"
@@ -41,27 +45,43 @@ class OwnDaemon:
     def start(self) -> Tuple[int, str]:
         """Its pid, and "started", "told of a new configuration" or "runs already". Returns when it
         answers. Raises DaemonError."""
+        assert self.config is not None
         if not self.config.daemon.watches:
             raise DaemonError(
                 'DAEMON of INOTIFIER has no WATCHES: {"WATCHES": [{"path": "/srv/incoming"}]}'
             )
-        self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with self._locked():
-            changed = self._write()
-            running = self.running()
-            if running is None:
-                return self._run(), "started"
-            if changed:
-                os.kill(running.pid, signal.SIGHUP)
-                return running.pid, "told of a new configuration"
-            return running.pid, "runs already"
+        try:
+            self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            with self._locked():
+                return self._start(self.config)
+        except OSError as error:
+            where = error.filename or self.directory
+            raise DaemonError(
+                f"{where}: {error.strerror}: DIRECTORY in DAEMON of INOTIFIER is a directory that "
+                "this user can write to"
+            ) from None
+
+    def _start(self, config: Config) -> Tuple[int, str]:
+        changed = self._write(config)
+        running = self.running()
+        if running is None:
+            return self._run(config), "started"
+        if changed:
+            os.kill(running.pid, signal.SIGHUP)
+            return running.pid, "told of a new configuration"
+        return running.pid, "runs already"
 
     def stop(self) -> Optional[int]:
         """The pid that it had; None if it did not run. Raises DaemonError."""
         running = self.running()
         if running is None:
             return None
-        os.kill(running.pid, signal.SIGTERM)
+        try:
+            os.kill(running.pid, signal.SIGTERM)
+        except ProcessLookupError:
+            pass
+        except PermissionError:
+            raise DaemonError(f"{running.pid} was started by another user") from None
         deadline = time.monotonic() + STOPPING
         while self.running() == running:
             if time.monotonic() > deadline:
@@ -88,67 +108,84 @@ class OwnDaemon:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield
 
-    def _write(self) -> bool:
+    def _write(self, config: Config) -> bool:
         """Whether the configuration is another than before. A wrong one leaves the old one."""
-        text = configuration(self.config)
-        with contextlib.suppress(OSError):
-            if self.file.read_text() == text:
+        text = configuration(config)
+        with contextlib.suppress(FileNotFoundError):
+            if self.file.read_text(errors="replace") == text:
                 return False
         new = self.file.with_name("inotifier.new.toml")
         new.write_text(text)
-        done = self._call("check", "-c", new)
-        if done.returncode != 0 and done.stderr.strip():
-            raise DaemonError(f"the daemon does not take its configuration:\n{done.stderr.strip()}")
-        new.replace(self.file)
-        return True
-
-    def _call(self, *words: Any) -> "subprocess.CompletedProcess[str]":
-        binary = self.config.daemon.binary
-        try:
-            return subprocess.run(
-                [binary, *map(str, words)],
-                env=_environment(),
+        with self._binary(config):
+            done = subprocess.run(
+                [config.daemon.binary, "check", "-c", str(new)],
+                env=environment(),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.PIPE,
-                text=True,
-                errors="replace",
+                timeout=CHECKING,
             )
-        except OSError as error:
-            raise DaemonError(
-                f"{binary}: {error.strerror}: BINARY in DAEMON of INOTIFIER is the daemon's path"
-            ) from None
+        said = done.stderr.decode("utf-8", "replace").strip()
+        if done.returncode != 0 and said:
+            raise DaemonError(f"the daemon does not take its configuration:\n{said}")
+        new.replace(self.file)
+        return True
 
-    def _run(self) -> int:
+    @contextlib.contextmanager
+    def _binary(self, config: Config) -> Iterator[None]:
+        """What goes wrong in here is BINARY's fault."""
+        binary = config.daemon.binary
+        try:
+            yield
+        except OSError as error:
+            why = error.strerror
+        except subprocess.TimeoutExpired:
+            why = "it does not end"
+        else:
+            return
+        raise DaemonError(f"{binary}: {why}: BINARY in DAEMON of INOTIFIER is the daemon's path")
+
+    def _run(self, config: Config) -> int:
         said = self.log.stat().st_size if self.log.exists() else 0
-        with open(self.log, "ab") as log:
+        with open(self.log, "ab") as log, self._binary(config):
             process = subprocess.Popen(
-                [self.config.daemon.binary, "run", "-c", str(self.file)],
-                env=_environment(),
+                [config.daemon.binary, "run", "-c", str(self.file)],
+                env=environment(),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
                 cwd=self.directory,
                 start_new_session=True,
             )
-        self.pid_file.write_text(f"{process.pid} {_start_time(process.pid)}\n")
+        try:
+            self.pid_file.write_text(f"{process.pid} {_start_time(process.pid)}\n")
+            self._wait_until_it_answers(config, process, said)
+        except BaseException:
+            process.terminate()  # nothing is left that nobody reaches
+            raise
+        return process.pid
+
+    def _wait_until_it_answers(
+        self, config: Config, process: "subprocess.Popen[bytes]", said: int
+    ) -> None:
         deadline = time.monotonic() + STARTING
-        while not self._answers():
+        while True:
+            try:
+                ask(config, 0.2)
+                return
+            except inotifier.Error as error:
+                # NotInotifier is also one that listens already and does not answer yet.
+                if isinstance(error, (inotifier.HandshakeRefused, inotifier.BadKey)):
+                    deadline = 0
+                reason = f"does not answer: {error}"
+            if process.poll() is not None:
+                reason = "ended"
             if process.poll() is not None or time.monotonic() > deadline:
-                how = "ended" if process.poll() is not None else "does not answer"
                 with open(self.log, errors="replace") as file:
                     file.seek(said)
                     text = file.read()[-3000:].strip()
-                raise DaemonError(f"the daemon {how}:\n{text}\n(all of it is in {self.log})")
+                raise DaemonError(f"the daemon {reason}\n{text}\n(all of it is in {self.log})")
             time.sleep(INTERVAL)
-        return process.pid
-
-    def _answers(self) -> bool:
-        try:
-            ask(self.config, 0.2)
-        except (inotifier.NothingListens, inotifier.NoAnswer, inotifier.NotInotifier):
-            return False  # the last is also who listens already and does not answer yet
-        return True
 
 
 def ask(config: Config, patience: float = 1.0) -> Tuple[Dict[str, Any], Optional[Dict[str, Any]]]:
@@ -174,8 +211,3 @@ def _start_time(pid: int) -> Optional[str]:
         return None
     fields = text.rpartition(")")[2].split()
     return None if fields[0] == "Z" else fields[19]
-
-
-def _environment() -> Dict[str, str]:
-    """Variables go before the file in the daemon; here the setting holds."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("INOTIFIER_")}

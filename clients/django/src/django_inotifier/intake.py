@@ -9,6 +9,7 @@ import inotifier
 from django.db import Error
 
 from . import inbox
+from .checks import meant, watches_named
 from .conf import Config
 from .inbox import CursorMoved, Place
 
@@ -35,6 +36,7 @@ class Intake:
         self._expected: Optional[Place] = None
         self._unsure = True  # whether the daemon is where the inbox ends
         self._made = False  # we have made the consumer
+        self._compared = False  # the names of watches with the daemon's
         self._looked = 0.0
 
     @property
@@ -105,6 +107,9 @@ class Intake:
         }
         with inotifier.Requester(**connection) as requester:
             self._made = not _agree_on_filters(requester, config)
+            if not self._compared:
+                self._compared = True
+                _warn_of_unknown_watches(requester, config)
         self._unsure = True
         self._consumer = inotifier.Consumer(
             config.consumer,
@@ -204,3 +209,14 @@ def _agree_on_filters(requester: Any, config: Config) -> bool:
             )
         return True
     return False
+
+
+def _warn_of_unknown_watches(requester: Any, config: Config) -> None:
+    """A misspelt name of a watch would be a receiver that never gets anything."""
+    known = [str(watch.get("name")) for watch in requester.request("status").get("watches") or ()]
+    named = [("ONLY_WATCHES", watch) for watch in config.watches] + list(watches_named(config))
+    for where, watch in named:
+        if watch not in known:
+            logger.warning(
+                "%s has %r, which is no watch of the daemon. %s", where, watch, meant(watch, known)
+            )

@@ -34,8 +34,9 @@ def deliver(
     own; the row of the inbox, done. What a receiver raises is raised here, and nothing is left.
 
     `event`: a type (ValueError if it is none), or an event ready made; an event that is done
-    already is not delivered twice. `root`: the watch's directory; None: that of the path. Anything else is put into the event's
-    `data`. Hooks of transaction.on_commit run in a TransactionTestCase, or in a TestCase's
+    already is not delivered twice. `root`: the watch's directory; None: that of the path. Anything
+    else is put into the event's `data`. Hooks of transaction.on_commit run in a
+    TransactionTestCase, or in a TestCase's
     captureOnCommitCallbacks(execute=True).
     """
     if isinstance(event, str):
