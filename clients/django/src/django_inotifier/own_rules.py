@@ -41,8 +41,9 @@ def find_binary() -> Optional[str]:
     """Where BINARY is; None if it is not, or nothing that can be run."""
     daemon = raw().get("DAEMON")
     binary = daemon.get("BINARY") if isinstance(daemon, dict) else None
-    good = isinstance(binary, (str, os.PathLike)) and binary
-    return shutil.which(os.fspath(binary) if good else "inotifier")
+    if not binary or not isinstance(binary, (str, os.PathLike)):
+        binary = "inotifier"
+    return shutil.which(os.fspath(binary))
 
 
 @functools.lru_cache(maxsize=4)

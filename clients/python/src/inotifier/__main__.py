@@ -79,7 +79,9 @@ def main(words: Optional[List[str]] = None) -> int:
         source: Union[Consumer, Subscriber]
         place = {"endpoint": given.endpoint, "key": given.key, "server_key": given.server_key}
         if given.consumer is not None:
-            source = Consumer(given.consumer, types=given.types, watches=given.watch, **place)
+            source = Consumer(
+                given.consumer, types=given.types, watches=given.watch, stop_signals=True, **place
+            )
         else:
             source = Subscriber(types=given.types, watches=given.watch, on_gap=warn, **place)
         with source as events:

@@ -1,6 +1,6 @@
 """The clients for asyncio: the same names, to be awaited.
 
-    async with inotifier.aio.Consumer("thumbnails", types=["file.completed"]) as consumer:
+    async with inotifier.aio.Consumer("thumbnails", stop_signals=True) as consumer:
         async for event in consumer:
             await work(event.path)
 
@@ -40,6 +40,7 @@ class Driver:
         self._opening: Optional["asyncio.Future[Any]"] = None
         self._waiters: Set["asyncio.Future[None]"] = set()
         self._watched: List[int] = []
+        self._stop = -1  # the descriptor of signals
         self._loop: Optional[asyncio.AbstractEventLoop] = None
 
     async def open(self) -> None:
@@ -87,6 +88,9 @@ class Driver:
             self._watched = [int(socket.getsockopt(zmq.FD)) for socket in step.sockets]
             for descriptor in self._watched:
                 loop.add_reader(descriptor, self.wake)
+        if step.stop is not None and self._stop < 0:
+            self._stop = step.stop.fileno()
+            loop.add_reader(self._stop, self._on_stop)
         timer = loop.call_later(step.left, self.wake)
         try:
             await waiter
@@ -107,8 +111,14 @@ class Driver:
         self._unwatch()
         self.wake()
 
+    def _on_stop(self) -> None:
+        self._unwatch()  # it stays readable
+        self.wake()
+
     def _unwatch(self) -> None:
         watched, self._watched = self._watched, []
+        if self._stop >= 0:
+            watched, self._stop = [*watched, self._stop], -1
         if self._loop is not None and not self._loop.is_closed():
             for descriptor in watched:
                 self._loop.remove_reader(descriptor)

@@ -12,6 +12,7 @@ from .keeper import Keeper
 from .link import Link
 from .model import DISCONNECTED, Options
 from .operations import Batch, ConsumerOperations, FailedEvent, Handlers
+from .stopping import StopSignals
 
 logger = logging.getLogger("inotifier")
 
@@ -35,6 +36,7 @@ class ConsumerBase:
         start: Optional[str] = None,
         create: bool = True,
         connect_timeout: float = 2.5,
+        stop_signals: bool = False,
         on_lost: Optional[Callable[[Lost], Any]] = None,
         on_state: Optional[Callable[[str], Any]] = None,
         on_reset: Optional[Callable[[Reset], Any]] = None,
@@ -51,6 +53,8 @@ class ConsumerBase:
             ),
         )
         self._begin()
+        if stop_signals:
+            self._operations.stop = StopSignals()
 
     def _make_link(
         self,
@@ -110,6 +114,11 @@ class ConsumerBase:
         return DISCONNECTED if core is None else core.state
 
     @property
+    def stopping(self) -> bool:
+        """With `stop_signals`: a signal has come, and nothing more is given out."""
+        return self._operations.stopping
+
+    @property
     def stream(self) -> Optional[str]:
         """The life of the positions: those of different streams do not compare."""
         core = self._operations.core
@@ -140,7 +149,7 @@ class Consumer(ConsumerBase):
     """Durable: a named position in the daemon's journal. Every event comes at least once, with the
     same id each time, until it is acknowledged; whatever is killed or restarted in between.
 
-        with Consumer("thumbnails", types=["file.completed"]) as consumer:
+        with Consumer("thumbnails", types=["file.completed"], stop_signals=True) as consumer:
             for event in consumer:
                 work(event.path)
 
@@ -169,6 +178,11 @@ class Consumer(ConsumerBase):
     connect_timeout
               seconds to wait for a daemon that has not started yet. Afterwards a lost connection is
               renewed for ever, unless the daemon comes back and will have us no more
+    stop_signals
+              True: SIGTERM, SIGINT and SIGHUP end the loop when its body is through (next() and
+              next_batch() return None), and close() then leaves the consumer to the next process,
+              which otherwise stands by until the lease has run out. A second signal is
+              KeyboardInterrupt. Only in the main thread
     on_lost, on_state, on_reset
               called inside the other methods with Lost, a state, Reset; they must not call the
               consumer. Without them losses and resets are logged (logger "inotifier")
@@ -199,7 +213,8 @@ class Consumer(ConsumerBase):
                 event = self.next()
 
     def next(self, timeout: Optional[float] = None) -> Optional[Event]:
-        """The next event; None when `timeout` (seconds; None: for ever) ran out."""
+        """The next event; None when `timeout` (seconds; None: for ever) ran out, or when the process
+        is to end (`stopping`)."""
         return steps.run(self._operations.next(timeout))
 
     def next_batch(self, timeout: Optional[float] = None) -> Optional[Batch]:

@@ -14,7 +14,8 @@ from .event import Event
 from .event_types import check_types, check_watches
 from .link import Link
 from .model import ACK_INTERVAL, DISCONNECTED, OWNER, PAUSE, Options
-from .steps import Process, Steps, deadline_after
+from .steps import Process, Steps, Wait, deadline_after
+from .stopping import StopSignals
 
 FAREWELL = 1.0
 CALL_TIMEOUT = 10.0
@@ -53,6 +54,7 @@ class ConsumerOperations:
         self.link = link
         self.core: Optional[ConsumerCore] = None
         self.closed = False
+        self.stop: Optional[StopSignals] = None
         self.progress: Callable[[], None] = lambda: None  # something came: other tasks may go on
         self._process = Process()
         self._tell_at = 0.0
@@ -127,6 +129,20 @@ class ConsumerOperations:
         self._check_open()
         return True
 
+    @property
+    def stopping(self) -> bool:
+        return self.stop is not None and self.stop.asked
+
+    def _wait_or_stop(self, core: ConsumerCore, deadline: float) -> Steps[bool]:
+        """The same; also over when the process is asked to end."""
+        now = time.monotonic()
+        if now >= deadline or self.stopping:
+            return False
+        step = self.link.waiting(core.next_turn(now, deadline))
+        yield step._replace(stop=self.stop) if isinstance(step, Wait) else step
+        self._check_open()
+        return not self.stopping
+
     def next(self, timeout: Optional[float]) -> Steps[Optional[Event]]:
         deadline = deadline_after(timeout)
         core = yield from self.open()
@@ -135,7 +151,7 @@ class ConsumerOperations:
             self._tell_at = now + ACK_INTERVAL / 2
             yield from self._look(core)
             self._tell(core)
-        while True:
+        while not self.stopping:
             event = core.window.take()
             if event is not None:
                 return event
@@ -146,8 +162,9 @@ class ConsumerOperations:
             if core.nothing_since(asked):
                 return None
             self._ask(core)
-            if not (yield from self._wait(core, deadline)):
-                return None
+            if not (yield from self._wait_or_stop(core, deadline)):
+                break
+        return None
 
     def next_batch(self, timeout: Optional[float]) -> Steps[Optional[Batch]]:
         deadline = deadline_after(timeout)
@@ -157,7 +174,7 @@ class ConsumerOperations:
         self._tell(core)
         asked, resets = core.asked, core.resets
         cursor, lost = core.window.cursor, core.lost
-        while True:
+        while not self.stopping:
             if core.resets != resets:
                 resets, cursor, lost = core.resets, core.window.cursor, None
             if core.window.in_hand or core.window.cursor > cursor or (core.lost and not lost):
@@ -166,10 +183,11 @@ class ConsumerOperations:
             if core.nothing_since(asked):
                 return None
             self._ask(core)
-            if not (yield from self._wait(core, deadline)):
-                return None
+            if not (yield from self._wait_or_stop(core, deadline)):
+                break
             yield from self._look(core)
             self._tell(core)
+        return None
 
     def keep_alive(self, timeout: float) -> Steps[None]:
         deadline = deadline_after(timeout)
@@ -177,7 +195,7 @@ class ConsumerOperations:
         while True:
             yield from self._look(core)
             self._tell(core)
-            if not (yield from self._wait(core, deadline)):
+            if not (yield from self._wait_or_stop(core, deadline)):
                 return
 
     def flush(self, timeout: float) -> Steps[bool]:
@@ -315,6 +333,8 @@ class ConsumerOperations:
         finally:
             self.closed = True
             self.link.close()
+            if self.stop is not None:
+                self.stop.close()
 
     # What takes no time
 

@@ -13,6 +13,7 @@ from typing import Any, Callable, Generator, NamedTuple, Optional, Sequence, Typ
 import zmq
 
 from .errors import Error
+from .stopping import StopSignals
 
 T = TypeVar("T")
 Socket = zmq.Socket[bytes]
@@ -23,6 +24,7 @@ LONGEST_POLL = 3600.0  # so that no number of milliseconds is too large
 class Wait(NamedTuple):
     sockets: Sequence[Socket]
     until: float  # time.monotonic(); math.inf: for ever
+    stop: Optional[StopSignals] = None  # which end it, too
 
     @property
     def left(self) -> float:
@@ -47,6 +49,8 @@ def poll(step: Wait) -> None:
     poller = zmq.Poller()
     for socket in step.sockets:
         poller.register(socket, zmq.POLLIN)
+    if step.stop is not None:
+        poller.register(step.stop.fileno(), zmq.POLLIN)
     # Rounded up: poll must not return before the time.
     poller.poll(int(step.left * 1000) + 1 if step.left else 0)
 
