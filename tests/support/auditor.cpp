@@ -104,12 +104,14 @@ void Auditor::compare() {
 void Auditor::compare_status() {
   std::size_t temporary = 0;
   std::size_t directories = 1;
+  std::size_t names = 0;
   std::size_t files = 0;
   std::set<const FakeInode*> seen_directories;
   bool aliased = false;
   world_.fs().visit(
       config_.path, [&](const std::string& path) { return filters_.enters(path); },
       [&](const std::string& path, const FakeFs::Seen& seen) {
+        ++names;
         if (seen.inode->kind == FakeInode::Kind::kDirectory && filters_.enters(path)) {
           ++directories;
           if (!seen_directories.insert(seen.inode).second) aliased = true;
@@ -125,6 +127,8 @@ void Auditor::compare_status() {
          std::to_string(is));
   };
   const bool is_there = world_.fs().inode_number(config_.path) != 0;
+  // An empty directory where a volume was is not the watched tree.
+  if (status.lost && names == 0) return;
   if (status.lost == is_there) wrong("lost", status.lost ? 1 : 0, is_there ? 0 : 1);
   if (!is_there) return;
   if (!status.ready) wrong("ready", 0, 1);

@@ -140,6 +140,7 @@ bool FakeWorld::turn() {
     buffers.push_back(notifiers_[i]->read(settings_.step == Step::kSingle ? 1 : SIZE_MAX));
     inputs.push_back({i, position, buffers.back()});
   }
+  ++turns_taken_;
   return pipeline_->step(now_, inputs);
 }
 

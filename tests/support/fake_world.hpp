@@ -56,6 +56,8 @@ class FakeWorld final : public World {
   /// Of a script that keeps its journal: nothing more fits on its disk.
   void fill_journal(bool full);
   bool has_journal() const { return kept_ != nullptr; }
+  /// Calls of step() so far.
+  std::size_t turns_taken() const { return turns_taken_; }
   bool is_running() const { return running_; }
   WatchStatus status() const { return pipeline_->status().front(); }
   /// So many calls of step() though the pipeline is held.
@@ -82,6 +84,7 @@ class FakeWorld final : public World {
   Now now_;
   Nanos started_ = 0;
   Nanos wall_offset_ = 0;
+  std::size_t turns_taken_ = 0;
   std::unique_ptr<KeptJournal> kept_;  ///< of a script that kills
   std::unique_ptr<Journal> journal_;
   std::unique_ptr<Pipeline> pipeline_;

@@ -118,6 +118,14 @@ class Runner {
     auditor_->compare();
     auditor_->compare_status();
     if (!auditor_->problem().empty()) return auditor_->problem();
+    // Looks at what may still come (the root, temporary files), and nothing else.
+    constexpr std::size_t kTurnsAtRest = 1000;
+    const std::size_t turns = fake.turns_taken();
+    calm();
+    if (fake.turns_taken() - turns > kTurnsAtRest) {
+      return "it does not come to rest: " + std::to_string(fake.turns_taken() - turns) +
+             " turns in " + std::to_string(kCalm / 1'000'000'000) + " s";
+    }
     std::size_t before = auditor_->announced();
     world_.rescan();
     calm();

@@ -139,8 +139,9 @@ class Generator {
 
   std::string name() {
     static const std::array<const char*, 5> kNames{"f", "g", "h", "f.part", "g.part"};
-    static const std::array<const char*, 6> kLong{"\\{255:a}",  "\\{256:a}",      "\\{700:a}",
-                                                  "\\{1000:a}", "\\{251:a}.part", "\\{995:a}.part"};
+    static const std::array<const char*, 8> kLong{"\\{255:a}",  "\\{256:a}",      "\\{700:a}",
+                                                  "\\{1000:a}", "\\{251:a}.part", "\\{995:a}.part",
+                                                  "\\xFF\\xFE", "\\n\\s\\t"};
     return has("names") && pick(2) == 0 ? one_of(kLong) : one_of(kNames);
   }
 
@@ -301,12 +302,16 @@ class Generator {
   void faults() {
     static const std::array<const char*, 6> kCalls{"stat", "open", "lease",
                                                    "list", "next", "watch"};
-    static const std::array<const char*, 12> kErrors{"EACCES", "EPERM",  "EIO",    "ENOMEM",
-                                                     "EMFILE", "ENFILE", "ESTALE", "EAGAIN",
-                                                     "ENOLCK", "EINVAL", "ENOSPC", "ETIMEDOUT"};
+    static const std::array<const char*, 12> kErrors{"EIO",    "ENOMEM", "EMFILE",    "ENFILE",
+                                                     "ESTALE", "EAGAIN", "ETIMEDOUT", "EINTR",
+                                                     "ENOLCK", "EINVAL", "EACCES",    "EPERM"};
+    // A right that is given back gives an ATTRIB; a fault does not.
+    constexpr std::size_t kRights = 2;
     if (pick(4) == 0) return line("mend");
-    const std::string at = pick(3) == 0 ? inner_directory() : file();
-    line("fault " + at + ' ' + one_of(kCalls) + ' ' + one_of(kErrors) +
+    const bool of_directory = pick(3) == 0;
+    const std::string at = of_directory ? inner_directory() : file();
+    const char* error = kErrors[pick(kErrors.size() - (of_directory ? kRights : 0))];
+    line("fault " + at + ' ' + one_of(kCalls) + ' ' + error +
          (pick(3) == 0 ? "" : ' ' + std::to_string(1 + pick(3))));
   }
 
