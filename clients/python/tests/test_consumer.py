@@ -67,6 +67,24 @@ def test_waiting_ends_when_a_file_is_finished(daemon):
         assert consumer.next(LIMIT).relative_path == "a"
 
 
+@pytest.mark.parametrize("options", [{}, {"limit": 2}, {"wait": 0}], ids=str)
+def test_who_does_not_wait_gets_what_is_there(daemon, options):
+    put(daemon, *"abcde")
+    daemon.collector.wait(path=daemon.workdir / "in" / "e")
+    got = []
+    with open_(daemon, **options) as consumer:
+        while (event := consumer.next(timeout=0)) is not None:
+            got.append(event.relative_path)
+            consumer.done(event)
+        put(daemon, "f")
+        daemon.collector.wait(path=daemon.workdir / "in" / "f")
+        assert consumer.next(timeout=0).relative_path == "f", "while a fetch waits"
+        assert consumer.next(timeout=0) is None
+    assert got == [*"abcde"]
+    with open_(daemon, **options) as consumer:
+        assert names(consumer.next_batch(timeout=0).events) == ["f"]
+
+
 def test_one_that_is_worked_on_does_not_hold_up_later_ones(daemon):
     put(daemon, "a")
     with open_(daemon) as consumer:
@@ -240,6 +258,33 @@ def test_requester(daemon):
         assert inotifier.Event.from_dict(reply["events"][0]).relative_path == "a"
         with pytest.raises(inotifier.RequestError):
             requester.request("fetch", misspelt=1)
+
+
+def test_a_child_that_is_forked_in_the_body_leaves_without_a_trace(daemon):
+    """By an exception through `with`, or by the end of the loop: its exit code is its own."""
+    put(daemon, *(str(number) for number in range(6)))
+    subscriber = inotifier.Subscriber(endpoint=daemon.endpoint)
+    requester = inotifier.Requester(daemon.fetch_endpoint)
+    codes, seen = [], []
+    parent = os.getpid()
+    try:
+        with open_(daemon, wait=0) as consumer, subscriber, requester:
+            for event in consumer:
+                seen.append(event.relative_path)
+                child = os.fork()
+                if child == 0:
+                    if len(seen) % 2:
+                        raise SystemExit(7)
+                    break
+                codes.append(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+            requester_works = os.getpid() == parent and requester.request("status")["ready"]
+    except SystemExit as error:
+        os._exit(int(str(error)))
+    if os.getpid() != parent:
+        os._exit(8)
+    assert codes == [7, 8] * 3 and len(seen) == 6 and requester_works
+    with open_(daemon, wait=0) as consumer:
+        assert consumer.next() is None, "all was done"
 
 
 def test_a_client_is_not_for_a_forked_child(daemon):

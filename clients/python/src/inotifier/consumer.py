@@ -214,7 +214,7 @@ class Consumer(ConsumerBase):
 
     def next(self, timeout: Optional[float] = None) -> Optional[Event]:
         """The next event; None when `timeout` (seconds; None: for ever) ran out, or when the process
-        is to end (`stopping`)."""
+        is to end (`stopping`). With 0 the daemon is asked what there is now: None means nothing."""
         return steps.run(self._operations.next(timeout))
 
     def next_batch(self, timeout: Optional[float] = None) -> Optional[Batch]:

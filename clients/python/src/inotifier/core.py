@@ -114,7 +114,7 @@ class ConsumerCore:
         self.last_contact = now
         return {"consumer": self.options.name, "client": self.client}
 
-    def _send_fetch(self, now: float, wait: float) -> None:
+    def _send_fetch(self, now: float, wait: float) -> Request:
         options = self.options
         arguments: Dict[str, Any] = {}
         position = self._asked_from = self.window.ackable()
@@ -132,8 +132,8 @@ class ConsumerCore:
             arguments["create"] = False
         arguments.update(limit=options.limit, lease=options.lease, wait=wait)
         arguments.update(self._as_owner(now))
-        self._send(now, "fetch", arguments, wait, position)
         self._last_ack = now
+        return self._send(now, "fetch", arguments, wait, position)
 
     def _send_peek(self, now: float) -> None:
         """Something is unfinished, so a fetch would return at once with that. Reading without the
@@ -161,6 +161,15 @@ class ConsumerCore:
         elif not self.behind and not self.under_way("peek"):
             self._send_peek(now)
         # else: so many are out that no reply can hold more
+
+    def look_now(self, now: float) -> int:
+        """Asks what there is at this moment, also when a fetch waits, which this one ends; the
+        number of the request, for looked()."""
+        return self._send_fetch(now, 0.0).id
+
+    def looked(self, number: int) -> bool:
+        """The daemon has answered that request, or a later one; or it cannot be asked."""
+        return self._looked >= number or (self._started and self.state == DISCONNECTED)
 
     def fetch_to_leave(self, now: float) -> None:
         """Replaces a fetch that waits for its turn, which would be given the consumer after we

@@ -211,7 +211,7 @@ class LiveOperations:
 
     def close(self) -> None:
         self.closed = True
-        if self._monitored is not None:
+        if self._monitored is not None and self._process.is_ours:
             self.before_close()
             self._monitored.close()
             self._monitored = None

@@ -19,6 +19,7 @@ from .stopping import StopSignals
 
 FAREWELL = 1.0
 CALL_TIMEOUT = 10.0
+GLANCE = 0.5  # a daemon that is there answers at once
 
 
 class Batch(NamedTuple):
@@ -39,6 +40,13 @@ class FailedEvent(NamedTuple):
     reason: str
     tries: int
     time: datetime.datetime
+
+
+class Glance(NamedTuple):
+    """A fetch of who does not want to wait."""
+
+    number: int
+    deadline: float
 
 
 class Handlers(NamedTuple):
@@ -129,6 +137,16 @@ class ConsumerOperations:
         self._check_open()
         return True
 
+    def _ask_or_look(self, core: ConsumerCore, timeout: Optional[float]) -> Optional["Glance"]:
+        """Asks for more. Who does not want to wait gets what there is at this moment."""
+        if timeout is None or timeout > 0:
+            self._ask(core)
+            return None
+        now = time.monotonic()
+        glance = Glance(core.look_now(now), now + GLANCE)
+        self._send(core)
+        return glance
+
     @property
     def stopping(self) -> bool:
         return self.stop is not None and self.stop.asked
@@ -145,7 +163,7 @@ class ConsumerOperations:
 
     def next(self, timeout: Optional[float]) -> Steps[Optional[Event]]:
         deadline = deadline_after(timeout)
-        core = yield from self.open()
+        core, glance = (yield from self.open()), None
         now, asked = time.monotonic(), core.asked
         if now >= self._tell_at:  # events in hand must not keep us from everything else
             self._tell_at = now + ACK_INTERVAL / 2
@@ -161,8 +179,11 @@ class ConsumerOperations:
             self._tell(core)
             if core.nothing_since(asked):
                 return None
-            self._ask(core)
-            if not (yield from self._wait_or_stop(core, deadline)):
+            if glance is None:
+                glance = self._ask_or_look(core, timeout)
+            elif core.looked(glance.number):
+                break
+            if not (yield from self._wait_or_stop(core, glance.deadline if glance else deadline)):
                 break
         return None
 
@@ -172,7 +193,7 @@ class ConsumerOperations:
         yield from self._look(core)
         core.window.give_back()
         self._tell(core)
-        asked, resets = core.asked, core.resets
+        asked, resets, glance = core.asked, core.resets, None
         cursor, lost = core.window.cursor, core.lost
         while not self.stopping:
             if core.resets != resets:
@@ -182,8 +203,11 @@ class ConsumerOperations:
                 return Batch(events, core.window.cursor, core.stream, core.behind or 0, core.lost)
             if core.nothing_since(asked):
                 return None
-            self._ask(core)
-            if not (yield from self._wait_or_stop(core, deadline)):
+            if glance is None:
+                glance = self._ask_or_look(core, timeout)
+            elif core.looked(glance.number):
+                break
+            if not (yield from self._wait_or_stop(core, glance.deadline if glance else deadline)):
                 break
             yield from self._look(core)
             self._tell(core)
@@ -312,10 +336,10 @@ class ConsumerOperations:
     def close(self) -> Steps[None]:
         """Acks what is done and gives the consumer up, waiting for that at most a second."""
         core, deadline = self.core, time.monotonic() + FAREWELL
-        if self.closed:
+        if self.closed or not self._process.is_ours:
+            self.closed = True  # a forked child leaves the sockets alone
             return
         try:
-            self._process.check()
             if core is None or not core.started or core.state == DISCONNECTED:
                 return
             self.handlers = Handlers(_nobody, _nobody, _nobody)

@@ -67,7 +67,8 @@ class RequesterOperations:
 
     def close(self) -> None:
         self.closed = True
-        self.link.close()
+        if self._process.is_ours:
+            self.link.close()
 
 
 class RequesterBase:

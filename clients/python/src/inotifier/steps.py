@@ -79,8 +79,13 @@ class Process:
     def __init__(self) -> None:
         self._pid = os.getpid()
 
+    @property
+    def is_ours(self) -> bool:
+        return os.getpid() == self._pid
+
     def check(self) -> None:
-        if os.getpid() != self._pid:
+        if not self.is_ours:
             raise Error(
-                "this client was made in another process: after a fork, make a new one in the child"
+                "this client was made in another process: after a fork, make a new one in the "
+                "child, or leave the loop there"
             )
