@@ -43,6 +43,7 @@ struct RawEvent {
     kLeft,     ///< `dir`/`name` was moved out of the watch
     kDirGone,  ///< `dir` and its number are no more; `path` is where it was last
     kScanned,  ///< a scan of the whole watch came to its end: what it did not show is gone
+    kHidden,   ///< `dir`/`name` is a directory that is not entered because of its name
   };
   Kind kind = Kind::kInotify;
   Origin origin = Origin::kLive;
@@ -84,13 +85,14 @@ class Files {
   virtual Writer writer(DirId dir, std::string_view name, Stat& out) = 0;
   /// lstat(2) of what is now at a path relative to the root, whatever directory that leads through.
   virtual int stat_path(std::string_view path, Stat& out) = 0;
-  /// True if the record at `position` was already in the kernel's queue when turn `turn` ended.
-  virtual bool queued_before_end_of(std::uint32_t turn, std::uint64_t position) const = 0;
-  virtual std::uint32_t turn() const = 0;
-  /// Asks that the end of this turn be remembered, for caught_up_with().
-  virtual void note_turn() = 0;
-  /// True once every record that was queued when the noted turn ended has been handled.
-  virtual bool caught_up_with(std::uint32_t turn) const = 0;
+  /// Bytes of records that have ever entered the kernel's queue of this watch: a record with a
+  /// smaller RawEvent::position was in the queue before.
+  virtual std::uint64_t queued() const = 0;
+  /// How many of them have been handled.
+  virtual std::uint64_t handled() const = 0;
+  /// How often records may have been missed (overflow, mount, ...; the start counts as one).
+  /// Between two moments with the same number none was.
+  virtual std::uint32_t doubts() const = 0;
   /// Whether any write after `stat` was taken gives the file another mtime. Not so within one tick
   /// of the coarse clock where the file system has no finer times: then ask again a little later.
   virtual bool later_write_shows(const Stat& stat) = 0;

@@ -11,10 +11,14 @@ namespace inotifier {
 struct Stat {
   std::uint64_t inode = 0;
   std::int64_t size = 0;
-  Nanos mtime = 0;
+  Nanos mtime = 0;  ///< outside of the years 1677 to 2262, as all times, the nearest that fits
   Nanos ctime = 0;
   Nanos atime = 0;
   Nanos btime = 0;  ///< 0 where the file system keeps none
+  /// mtime where it does not fit: seconds since 1970, and nanoseconds; else 0.
+  std::int64_t far_seconds = 0;
+  std::uint32_t far_fraction = 0;
+  std::uint32_t links = 0;
   std::uint64_t dev = 0;
   std::uint32_t mode = 0;
   std::uint32_t uid = 0;

@@ -81,11 +81,17 @@ void write_rfc3339(Nanos nanos, char* out) {
     fraction += kSecond;
     --whole;
   }
-  const sys_seconds at{seconds(whole)};
+  write_rfc3339(whole, fraction, out);
+}
+
+void write_rfc3339(std::int64_t whole, std::int64_t fraction, char* out) {
+  // A year has four digits.
+  constexpr sys_seconds kFirst = sys_days(year(0) / 1 / 1);
+  constexpr sys_seconds kLast = sys_days(year(10000) / 1 / 1) - seconds(1);
+  const sys_seconds at = std::clamp(sys_seconds(seconds(whole)), kFirst, kLast);
   const sys_days day = floor<days>(at);
   const year_month_day date(day);
   const hh_mm_ss time(at - day);
-  // Nanoseconds in 64 bits span the years 1677 to 2262: a year has four digits.
   std::memcpy(out, "0000-00-00T00:00:00.000000000Z", kRfc3339Size);
   write_digits(static_cast<std::uint64_t>(static_cast<int>(date.year())), out + 4, 4);
   write_digits(static_cast<unsigned>(date.month()), out + 7, 2);
@@ -94,6 +100,12 @@ void write_rfc3339(Nanos nanos, char* out) {
   write_digits(static_cast<std::uint64_t>(time.minutes().count()), out + 16, 2);
   write_digits(static_cast<std::uint64_t>(time.seconds().count()), out + 19, 2);
   write_digits(static_cast<std::uint64_t>(fraction), out + 29, 9);
+}
+
+std::string rfc3339(std::int64_t whole, std::int64_t fraction) {
+  std::string out(kRfc3339Size, '\0');
+  write_rfc3339(whole, fraction, out.data());
+  return out;
 }
 
 std::string rfc3339(Nanos nanos) {

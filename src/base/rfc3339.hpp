@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -15,6 +16,9 @@ std::string rfc3339(Nanos nanos);
 inline constexpr std::size_t kRfc3339Size = 30;
 /// The same into kRfc3339Size bytes at `out`.
 void write_rfc3339(Nanos nanos, char* out);
+/// Of seconds since 1970 and nanoseconds, in the years 0 to 9999.
+std::string rfc3339(std::int64_t seconds, std::int64_t fraction);
+void write_rfc3339(std::int64_t seconds, std::int64_t fraction, char* out);
 
 enum class TimeSyntax {
   kStrict,  ///< with "Z" or an offset, up to nine decimals

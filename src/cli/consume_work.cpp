@@ -44,7 +44,7 @@ bool is_outdated(const Event& event) {
     return false;
   }
   return *inode->text() != std::to_string(there.st_ino) &&
-         *mtime->text() != rfc3339(there.st_mtim.tv_sec * kSecond + there.st_mtim.tv_nsec);
+         *mtime->text() != rfc3339(there.st_mtim.tv_sec, there.st_mtim.tv_nsec);
 }
 
 }  // namespace

@@ -30,7 +30,7 @@ void ActiveWatch::make_processor() {
     if (!processor_) processor_ = factory(config_);
   }
   if (!processor_) {
-    processor_ = inotifier::make_processor({config_, filters_, files_, kept_.born});
+    processor_ = inotifier::make_processor({config_, filters_, files_});
   }
   if (!processor_) throw UsageError("unknown processor: " + config_.processor);
 }
@@ -86,10 +86,9 @@ WatchStatus ActiveWatch::status() const {
   return status;
 }
 
-void ActiveWatch::begin_turn(const Now& now, std::uint32_t turn) {
+void ActiveWatch::begin_turn(const Now& now) {
   now_ = now;
-  announced_ = false;
-  source_->begin_turn(now, turn);
+  source_->begin_turn(now);
   if (!std::exchange(started_, true)) source_->start(now);
 }
 
@@ -146,7 +145,7 @@ void ActiveWatch::on_degraded(const Degraded& what) {
 }
 
 void ActiveWatch::emit(Report report) {
-  if (tally_.on_report(report)) announced_ = true;
+  tally_.on_report(report);
   if (!wants(report.type)) return;
   shared_.reports.push_back({config_.name, config_.path, std::move(report)});
 }

@@ -71,10 +71,10 @@ class ActiveWatch final : public EventSource::Sink, public Out {
   WatchStatus status() const;
 
   // Of a turn, in this order.
-  void begin_turn(const Now& now, std::uint32_t turn);
+  void begin_turn(const Now& now);
   /// True if a scan has come to its end and was reported.
   bool on_time();
-  void end_turn() { source_->end_turn(announced_); }
+  void end_turn() { source_->end_turn(); }
   std::optional<Nanos> deadline() const;
 
   // EventSource::Sink
@@ -111,7 +111,6 @@ class ActiveWatch final : public EventSource::Sink, public Out {
   RemoteWatch* remote_ = nullptr;  ///< source_, if it is one
   Now now_;
   bool started_ = false;
-  bool announced_ = false;  ///< in this turn
   ScanTally tally_;
 };
 

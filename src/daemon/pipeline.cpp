@@ -25,8 +25,7 @@ Pipeline::~Pipeline() = default;
 void Pipeline::add_factory(ProcessorFactory factory) { factories_.push_back(std::move(factory)); }
 
 ActiveWatch& Pipeline::make_watch(const WatchConfig& config) {
-  const Journal::Watch kept =
-      journal_.open_watch(config.name, config.previous_name, config.path, fs_.wall_clock());
+  const Journal::Watch kept = journal_.open_watch(config.name, config.previous_name, config.path);
   watches_.push_back(std::make_unique<ActiveWatch>(
       ActiveWatch::Shared{fs_, renames_, factories_, reports_, turn_}, config, kept));
   return *watches_.back();
@@ -89,7 +88,7 @@ void Pipeline::note_change(const std::vector<std::size_t>& removed,
   for (const std::size_t watch : removed) {
     change.closed.push_back(watches_[watch]->tables().watch);
   }
-  journal_.change_watches(change, fs_.wall_clock());
+  journal_.change_watches(change);
 }
 
 void Pipeline::remove_watch(std::size_t watch) {
@@ -111,7 +110,7 @@ bool Pipeline::step(const Now& now, std::span<const Input> inputs,
     return journal_.retry(tables_, publish_);
   }
   ++turn_;
-  for (ActiveWatch* watch : live_) watch->begin_turn(now, turn_);
+  for (ActiveWatch* watch : live_) watch->begin_turn(now);
   for (const Input& input : inputs) {
     if (watches_[input.watch])
       watches_[input.watch]->watcher().on_bytes(input.bytes, input.position);

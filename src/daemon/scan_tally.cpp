@@ -6,11 +6,10 @@
 
 namespace inotifier {
 
-bool ScanTally::on_report(const Report& report) {
-  if (!report.file || report.type == "file.stalled") return false;
+void ScanTally::on_report(const Report& report) {
+  if (!report.file || report.type == "file.stalled") return;
   Count& of_origin = count(report.file->origin);
   ++(report.type == "file.removed" ? of_origin.removed : of_origin.announced);
-  return true;
 }
 
 void ScanTally::on_scanned(Origin origin, std::string_view reason, Nanos duration) {

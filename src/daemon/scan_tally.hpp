@@ -16,8 +16,7 @@ namespace inotifier {
 class ScanTally {
  public:
   void on_found(Origin origin) { ++count(origin).found; }
-  /// True if it is about a file whose row it changes.
-  bool on_report(const Report& report);
+  void on_report(const Report& report);
   void on_scanned(Origin origin, std::string_view reason, Nanos duration);
 
   /// A scan has ended and was not reported yet.

@@ -85,7 +85,16 @@ class Place {
   int error_ = 0;
 };
 
-Nanos nanos(const statx_timestamp& at) { return at.tv_sec * kSecond + at.tv_nsec; }
+/// Where it does not fit, the nearest that does.
+Nanos nanos(const statx_timestamp& at) {
+  Nanos time = 0;
+  if (__builtin_mul_overflow(at.tv_sec, kSecond, &time)) {
+    return at.tv_sec > 0 ? INT64_MAX : INT64_MIN;
+  }
+  return saturated_sum(time, at.tv_nsec);
+}
+
+bool is_far(Nanos time) { return time == INT64_MAX || time == INT64_MIN; }
 
 int stat_at(int handle, const char* path, int flags, Stat& out) {
   struct statx found;
@@ -96,6 +105,9 @@ int stat_at(int handle, const char* path, int flags, Stat& out) {
   out.inode = found.stx_ino;
   out.size = static_cast<std::int64_t>(found.stx_size);
   out.mtime = nanos(found.stx_mtime);
+  out.far_seconds = is_far(out.mtime) ? found.stx_mtime.tv_sec : 0;
+  out.far_fraction = is_far(out.mtime) ? found.stx_mtime.tv_nsec : 0;
+  out.links = found.stx_nlink;
   out.ctime = nanos(found.stx_ctime);
   out.atime = nanos(found.stx_atime);
   out.btime = (found.stx_mask & STATX_BTIME) != 0 ? nanos(found.stx_btime) : 0;

@@ -134,6 +134,7 @@ std::string EventLog::file_id(std::string_view type, std::string_view watch, std
   append_raw(key, stat.size);
   append_raw(key, stat.mtime);
   append_raw(key, revision);
+  if (stat.btime != 0) append_raw(key, stat.btime);
   return hash128(key);
 }
 

@@ -170,23 +170,23 @@ bool Journal::may_be_retried(const sqlite::Error& error) {
 // --- watches
 
 Journal::Watch Journal::open_watch(std::string_view name, std::string_view previous_name,
-                                   std::string_view root, Nanos wall) {
+                                   std::string_view root) {
   try {
-    return state_->open_watch(name, previous_name, root, wall, clock_->last());
+    return state_->open_watch(name, previous_name, root, clock_->last());
   } catch (const sqlite::Error& error) {
     (void)may_be_retried(error);
     throw SetupError(no_room(error));
   }
 }
 
-void Journal::change_watches(const WatchChange& change, Nanos wall) {
+void Journal::change_watches(const WatchChange& change) {
   if (!database_) return;
   StateStore::Open before = state_->open();
   try {
     sqlite::Transaction transaction(database_);
     for (const std::int64_t watch : change.closed) state_->close_watch(watch, clock_->last());
     for (const WatchConfig* watch : change.opened) {
-      state_->open_watch(watch->name, watch->previous_name, watch->path, wall, clock_->last());
+      state_->open_watch(watch->name, watch->previous_name, watch->path, clock_->last());
     }
     transaction.commit();
   } catch (const sqlite::Error& error) {

@@ -49,15 +49,14 @@ class Journal {
   using Watch = StateStore::Watch;
   /// Registers a watch. `previous_name`: takes over what is kept under that name, if there is
   /// nothing under `name`.
-  Watch open_watch(std::string_view name, std::string_view previous_name, std::string_view root,
-                   Nanos wall);
+  Watch open_watch(std::string_view name, std::string_view previous_name, std::string_view root);
   struct WatchChange {
     std::vector<std::int64_t> closed;  ///< not configured any more: kept for `retain`
     std::vector<const WatchConfig*> opened;
   };
   /// All of it or, if it throws SetupError, nothing. open_watch() of those that were opened gives
   /// the same as here.
-  void change_watches(const WatchChange& change, Nanos wall);
+  void change_watches(const WatchChange& change);
   using Tables = StateStore::Tables;
   /// Fills empty tables with what is kept of the watch; from then on they remember what changes.
   void load(const Tables& tables);

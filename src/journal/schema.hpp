@@ -62,11 +62,18 @@ CREATE TABLE failures(consumer INTEGER NOT NULL, position INTEGER NOT NULL, time
     // 2: what is old is told by the time during which a daemon ran (meta "ran", nanoseconds), not
     // by the wall clock; `watches.seen` is that time from now on. `marks`: entries up to `position`
     // were there at `ran`; `set_back`: the next one was written after the wall clock was set back.
-    // Meta "reserved": positions up to it may have been given.
+    // Meta "reserved": positions up to it may have been given. `watches.scanned`: the first scan
+    // has
+    // gone through. `files.birth`: the whole creation time; 0 = not known, as of all rows of
+    // version 1.
     R"sql(
 CREATE TABLE marks(position INTEGER PRIMARY KEY, ran INTEGER NOT NULL, set_back INTEGER NOT NULL);
 ALTER TABLE consumers ADD COLUMN used INTEGER NOT NULL DEFAULT 0;
-UPDATE watches SET seen=0;
+ALTER TABLE watches ADD COLUMN scanned INTEGER NOT NULL DEFAULT 0;
+UPDATE watches SET seen=0, scanned=1;
+ALTER TABLE watches DROP COLUMN born;
+UPDATE files SET birth=0;
+ALTER TABLE departed ADD COLUMN announced INTEGER NOT NULL DEFAULT 1;
 )sql",
 };
 

@@ -50,7 +50,7 @@ struct Snapshot::Statements {
   explicit Statements(sqlite::Database& db)
       : watch(db, "SELECT id, name, root FROM watches WHERE id>=? ORDER BY id LIMIT 1"),
         files(db,
-              "SELECT directory, name, inode, size, mtime, tie, state, event FROM files "
+              "SELECT directory, name, inode, size, mtime, tie, state, event, birth FROM files "
               "WHERE watch=? AND (directory, name) > (?, ?) ORDER BY directory, name LIMIT ?"),
         directory(db, "SELECT parent, name FROM directories WHERE watch=? AND id=?"),
         progress(db, "UPDATE consumers SET snapshot=? WHERE id=?") {}
@@ -143,6 +143,7 @@ int Snapshot::append_files(const StoredConsumer& consumer, const Source& source,
     facts.stat.inode = files.position(2);
     facts.stat.size = files.integer(3);
     facts.stat.mtime = files.integer(4);
+    facts.stat.btime = files.integer(8);
     facts.revision = static_cast<std::uint32_t>(files.integer(5));
     facts.evidence = Evidence::kScan;
     facts.origin = Origin::kStartup;

@@ -15,6 +15,7 @@ namespace inotifier {
 struct StateStore::Statements {
   explicit Statements(sqlite::Database& db)
       : note_watch(db, "UPDATE watches SET seen=? WHERE id=?"),
+        set_scanned(db, "UPDATE watches SET scanned=1 WHERE id=?"),
         put_file(db,
                  "INSERT INTO files(watch, directory, name, inode, size, mtime, ctime, birth, "
                  "path_hash, tie, state, event) VALUES(?,?,?,?,?,?,?,?,?,?,?,?) "
@@ -23,16 +24,17 @@ struct StateStore::Statements {
                  "birth=excluded.birth, path_hash=excluded.path_hash, tie=excluded.tie, "
                  "state=excluded.state, event=coalesce(excluded.event, event)"),
         drop_file(db, "DELETE FROM files WHERE watch=? AND directory=? AND name=?"),
-        put_departed(
-            db, "INSERT OR REPLACE INTO departed(watch, path_hash, mtime, tie) VALUES(?,?,?,?)"),
+        put_departed(db,
+                     "INSERT OR REPLACE INTO departed(watch, path_hash, mtime, tie, announced) "
+                     "VALUES(?,?,?,?,?)"),
         drop_departed(db, "DELETE FROM departed WHERE watch=? AND path_hash=?"),
         put_directory(db,
                       "INSERT OR REPLACE INTO directories(watch, id, parent, name, inode, btime, "
                       "mounted) VALUES(?,?,?,?,?,?,?)"),
         drop_directory(db, "DELETE FROM directories WHERE watch=? AND id=?") {}
 
-  sqlite::Statement note_watch, put_file, drop_file, put_departed, drop_departed, put_directory,
-      drop_directory;
+  sqlite::Statement note_watch, set_scanned, put_file, drop_file, put_departed, drop_departed,
+      put_directory, drop_directory;
 };
 
 StateStore::StateStore(sqlite::Database* database) : database_(database) {
@@ -44,17 +46,16 @@ StateStore::~StateStore() = default;
 // --- watches
 
 bool StateStore::find_watch(std::string_view name, Watch& watch) {
-  sqlite::Statement find(*database_, "SELECT id, born FROM watches WHERE name=?");
+  sqlite::Statement find(*database_, "SELECT id FROM watches WHERE name=?");
   find.bind_text(1, name);
   if (!find.step()) return false;
-  watch = {find.integer(0), find.integer(1), true};
+  watch = {find.integer(0), true};
   return true;
 }
 
 StateStore::Watch StateStore::open_watch(std::string_view name, std::string_view previous_name,
-                                         std::string_view root, Nanos wall, Nanos ran) {
+                                         std::string_view root, Nanos ran) {
   Watch watch;
-  watch.born = wall;
   if (database_ == nullptr) return watch;
   const bool has_row = find_watch(name, watch);
   if (const auto open = open_.find(watch.id); has_row && open != open_.end()) return open->second;
@@ -69,9 +70,8 @@ StateStore::Watch StateStore::open_watch(std::string_view name, std::string_view
       if (!error.is_full() || is_part) throw;
     }
   } else {
-    sqlite::Statement add(*database_,
-                          "INSERT INTO watches(name, root, born, seen) VALUES(?,?,?,?)");
-    add.bind_text(1, name).bind_blob(2, root).bind(3, wall).bind(4, ran).run();
+    sqlite::Statement add(*database_, "INSERT INTO watches(name, root, seen) VALUES(?,?,?)");
+    add.bind_text(1, name).bind_blob(2, root).bind(3, ran).run();
     watch.id = database_->last_row();
   }
   open_.emplace(watch.id, watch);
@@ -151,19 +151,23 @@ void StateStore::load_files(std::int64_t watch, FileTable& files) {
     row.size = read.integer(3);
     row.mtime = read.integer(4);
     row.ctime = read.integer(5);
-    row.birth = static_cast<std::uint32_t>(read.integer(6));
+    row.birth = read.integer(6);
     row.path_hash = read.position(7);
     row.revision = static_cast<std::uint32_t>(read.integer(8));
     row.state = static_cast<Row::State>(read.integer(9));
     files.put(static_cast<DirId>(read.integer(0)), read.bytes(1), row);
   }
   sqlite::Statement departed(*database_,
-                             "SELECT path_hash, mtime, tie FROM departed WHERE watch=?");
+                             "SELECT path_hash, mtime, tie, announced FROM departed WHERE watch=?");
   departed.bind(1, watch);
   while (departed.step()) {
     files.restore_tombstone(departed.position(0),
-                            {departed.integer(1), static_cast<std::uint32_t>(departed.integer(2))});
+                            {departed.integer(1), static_cast<std::uint32_t>(departed.integer(2)),
+                             departed.integer(3) != 0});
   }
+  sqlite::Statement scanned(*database_, "SELECT scanned FROM watches WHERE id=?");
+  scanned.bind(1, watch);
+  if (scanned.step() && scanned.integer(0) != 0) files.set_scanned();
   files.keep_changes();
 }
 
@@ -191,6 +195,7 @@ void StateStore::write_directories(std::int64_t watch, const WatchTable& directo
 
 void StateStore::write_files(const Tables& tables, std::span<const EventLog::Announced> announced) {
   Statements& sql = *statements_;
+  if (tables.files->scanned_has_changed()) sql.set_scanned.bind(1, tables.watch).run();
   std::map<std::pair<DirId, std::string_view>, std::string_view> ids;
   for (const EventLog::Announced& event : announced) {
     if (event.watch == tables.name) ids[{event.dir, event.name}] = event.id;
@@ -224,6 +229,7 @@ void StateStore::write_files(const Tables& tables, std::span<const EventLog::Ann
             .bind(2, path_hash)
             .bind(3, tombstone->mtime)
             .bind(4, tombstone->revision)
+            .bind(5, tombstone->announced ? 1 : 0)
             .run();
       });
 }

@@ -32,14 +32,13 @@ class StateStore {
 
   struct Watch {
     std::int64_t id = 0;
-    Nanos born = 0;      ///< wall clock: when it was first watched; committed before its first scan
     bool known = false;  ///< it was watched before
   };
   // `ran`: times of the RunningClock.
 
   /// See Journal::open_watch(). One that is open stays as it is.
   Watch open_watch(std::string_view name, std::string_view previous_name, std::string_view root,
-                   Nanos wall, Nanos ran);
+                   Nanos ran);
   void close_watch(std::int64_t watch, Nanos ran);
   bool is_open(std::int64_t watch) const { return open_.contains(watch); }
   /// By id: the watches that are configured.

@@ -31,8 +31,8 @@ std::optional<FormerPlace> Absences::former_place(const Stat& stat, Context& con
   if (!by_inode_) by_inode_.emplace(table_);
   FormerPlace former;
   by_inode_->find(stat.inode, [&](DirId dir, std::string_view name, const Row& row) {
-    if (row.state == Row::State::kStalled || row.birth != Row::birth_of(stat) ||
-        !row.same_version(stat, true) || !is_gone(dir, name, context)) {
+    if (row.state == Row::State::kStalled || !row.same_version(stat, true) ||
+        !is_gone(dir, name, context)) {
       return true;
     }
     former.dir = dir;

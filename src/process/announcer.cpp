@@ -3,6 +3,7 @@
 #include <string>
 #include <utility>
 
+#include "base/error.hpp"
 #include "base/hash.hpp"
 
 namespace inotifier {
@@ -10,33 +11,92 @@ namespace {
 
 // One tick of the coarse clock is 1 to 10 ms (CONFIG_HZ).
 constexpr Nanos kTickWait = 2 * kMillisecond;
-/// How long after its last close a writer may still set the times of a file.
-constexpr Nanos kFinishing = 10 * kSecond;
+// So long a rename of its directory, or a temporary name beside it, may still explain a file that
+// nobody saw coming.
+constexpr Nanos kUnseenWait = kSecond;
+constexpr Nanos kNextLook = kMillisecond;
+
+/// Whether every record that was queued when the file was found like this has been handled. Then
+/// all is known of how it came to be like this; until then the candidate waits.
+bool has_caught_up(Candidate& candidate, const Stat& stat, Context& context) {
+  auto& mark = candidate.mark;
+  if (!mark || mark->inode != stat.inode || mark->ctime != stat.ctime) {
+    mark = {stat.inode, stat.ctime, context.files.queued()};
+  }
+  if (context.files.handled() >= mark->position) return true;
+  candidate.due = context.now.mono + kNextLook;
+  return false;
+}
+
+bool was_rewritten(const Candidate& candidate) {
+  return candidate.news == Candidate::News::kRewritten;
+}
 
 }  // namespace
 
-bool times_were_set(const Row& row, const Stat& stat) {
-  if (stat.inode != row.inode || stat.size != row.size) return false;
-  // Without a creation time it might be another file that got the inode.
-  if (stat.btime == 0 || row.birth != Row::birth_of(stat)) return false;
-  if (stat.ctime - row.ctime > kFinishing) return false;
-  return stat.mtime < row.ctime || stat.mtime > stat.ctime || stat.mtime == stat.atime;
+/// Whether the records that are queued may say something else than what is known by now.
+bool Announcer::needs_records(const Candidate& candidate, const Row* row, bool same_path,
+                              const Stat& stat, Context& context) const {
+  // A writer so fast that its close is still queued says less than a link: the evidence must be
+  // right.
+  if (candidate.evidence == Evidence::kLink) return true;
+  if (candidate.evidence == Evidence::kScan &&
+      (options_.only_via_temporary || was_there(candidate, row))) {
+    return true;
+  }
+  const bool keeps_inodes = context.files.keeps_inodes();
+  return same_path && row->same_data(stat, keeps_inodes) &&
+         !(was_rewritten(candidate) && !row->same_version(stat, keeps_inodes));
+}
+
+/// Whether the file, which was touched since the row's look, is still the version of that row: its
+/// times, mode, owner, links or attributes were set, and nothing else. Without proof of that it is
+/// a new version.
+bool Announcer::is_known(const Candidate& candidate, Row& row, const Stat& stat,
+                         Context& context) const {
+  if (!row.same_data(stat, context.files.keeps_inodes())) return false;
+  if (row.mtime == stat.mtime) {
+    // It was opened for writing and its ctime is another one. A hard link explains that; setting
+    // the times back after a write would have come with an ATTRIB.
+    const bool linked = row.links != 0 && row.links != stat.links && !candidate.attributes &&
+                        row.doubts == context.files.doubts();
+    if (was_rewritten(candidate) && !linked) return false;
+  } else {
+    // Times set after the close. Through another name it can be written unseen.
+    if (!candidate.attributes || was_rewritten(candidate) || stat.links > 1 ||
+        row.doubts != context.files.doubts()) {
+      return false;
+    }
+    row.revision = Row::next_revision(row.revision, row.mtime, stat);
+    row.mtime = stat.mtime;
+  }
+  row.doubts = context.files.doubts();
+  // Without a lease a writer may be at work: what its close shows must be compared with before.
+  if (options_.writer_check && candidate.evidence != Evidence::kSettled) {
+    row.ctime = stat.ctime;
+    row.links = stat.links;
+    row.position = candidate.position;
+  }
+  table_.changed(candidate.dir, candidate.name);
+  return true;
+}
+
+/// Whether it was there when the watch was first made, and is therefore ignored: the first scan
+/// found it, without a writer, and no record told of it.
+bool Announcer::was_there(const Candidate& candidate, const Row* row) const {
+  return options_.ignore_existing && !table_.scanned() && row == nullptr &&
+         candidate.stage == Candidate::Stage::kFound;
 }
 
 Look Announcer::decide(Candidate& candidate, const Stat& stat, std::string_view path,
                        Context& context) {
   if (stat.size < options_.min_size) return Look::kDrop;
-  const bool rewritten = candidate.news == Candidate::News::kRewritten;
   Row* row = table_.find(candidate.dir, candidate.name);
   if (row != nullptr && row->state == Row::State::kStalled) row = nullptr;  // it was temporary
   const bool same = row != nullptr && row->same_version(stat, context.files.keeps_inodes());
   const bool same_path = row != nullptr && row->path_hash == hash64(path);
-  if (same && same_path && !(rewritten && stat.ctime != row->ctime)) return Look::kDrop;
-  // The close of the announced version, read late; its times were set in between.
-  if (same_path && !rewritten && candidate.evidence == Evidence::kCloseWrite &&
-      times_were_set(*row, stat)) {
-    row->mtime = stat.mtime;
-    table_.changed(candidate.dir, candidate.name);
+  if (same && same_path && stat.ctime == row->ctime) {
+    row->doubts = context.files.doubts();
     return Look::kDrop;
   }
   if (!context.files.later_write_shows(stat)) {
@@ -44,30 +104,50 @@ Look Announcer::decide(Candidate& candidate, const Stat& stat, std::string_view 
     candidate.due = context.now.mono + kTickWait;
     return Look::kWait;
   }
-  // Ignored is what had no writer when we first looked.
-  if (options_.ignore_existing && candidate.stage == Candidate::Stage::kFound &&
-      candidate.origin == Origin::kStartup && stat.ctime < options_.born && row == nullptr) {
-    remember(candidate, stat, path, Row::State::kNoArrival, 0, context.files.turn());
+  if (needs_records(candidate, row, same_path, stat, context) &&
+      !has_caught_up(candidate, stat, context)) {
+    return Look::kWait;
+  }
+  if (same_path && is_known(candidate, *row, stat, context)) return Look::kDrop;
+  if (was_there(candidate, row)) {
+    remember(candidate, stat, path, Row::State::kNoArrival, context);
     return Look::kDrop;
   }
   const bool moved = (same && !same_path && row->state == Row::State::kAnnounced) ||
                      candidate.news == Candidate::News::kMoved;
-  if (options_.only_via_temporary && candidate.naming != Candidate::Naming::kFromTemporary) {
-    const bool unheard = row == nullptr && candidate.evidence == Evidence::kScan;
-    if (!unheard && !moved) {
-      remember(candidate, stat, path, Row::State::kNoArrival, row == nullptr ? 0 : row->revision,
-               context.files.turn());
-      return Look::kDrop;
-    }
+  if (options_.only_via_temporary && !moved &&
+      candidate.naming != Candidate::Naming::kFromTemporary) {
+    // In a directory just made a file may have been renamed, or written, before anybody looked.
+    const bool may_be_written = candidate.origin == Origin::kNewDirectory &&
+                                candidate.from.empty() && row == nullptr && !temporaries_seen_;
+    if (!candidate.unseen || may_be_written) return no_arrival(candidate, stat, path, context);
+  }
+  Stat there;
+  const int error = context.files.stat_path(path, there);
+  if (is_absence(error) || (error == 0 && there.inode != stat.inode)) {
+    // A directory above it was renamed: the record to come tells its path.
+    candidate.due = context.now.mono + kNextLook;
+    return Look::kWait;
   }
   announce(candidate, stat, path, moved, context);
+  return Look::kDrop;
+}
+
+/// create-via-chunks: nothing says that it ever had a temporary name.
+Look Announcer::no_arrival(Candidate& candidate, const Stat& stat, std::string_view path,
+                           Context& context) {
+  const Nanos until = saturated_sum(candidate.waiting_since, kUnseenWait);
+  if (candidate.unseen && context.now.mono < until) {
+    candidate.due = until;
+    return Look::kWait;
+  }
+  remember(candidate, stat, path, Row::State::kNoArrival, context);
   return Look::kDrop;
 }
 
 void Announcer::announce(const Candidate& candidate, const Stat& stat, std::string_view path,
                          bool moved, Context& context) {
   const Row* row = table_.find(candidate.dir, candidate.name);
-  if (row != nullptr && row->state == Row::State::kStalled) row = nullptr;
   const std::uint64_t path_hash = hash64(path);
   const bool same_path = row != nullptr && row->path_hash == path_hash;
   Report report;
@@ -79,18 +159,14 @@ void Announcer::announce(const Candidate& candidate, const Stat& stat, std::stri
   facts.origin = candidate.origin;
   facts.first_seen = candidate.first_seen;
   facts.from = candidate.from;
-  // (revision, mtime) rises with every version of a path: no two of them have the same id, whatever
-  // a writer does to the times.
-  const auto* left = same_path ? nullptr : table_.tombstone(path_hash);
-  facts.rewritten = left != nullptr || (same_path && row->state == Row::State::kAnnounced);
-  if (same_path) {
-    facts.revision = row->revision + (stat.mtime > row->mtime ? 0 : 1);
-  } else if (left != nullptr) {
-    facts.revision = left->revision + (stat.mtime > left->mtime ? 0 : 1);
-  }
-  if (row != nullptr && !same_path) table_.add_tombstone(*row);  // its directory was renamed
-  remember(candidate, stat, path, Row::State::kAnnounced, facts.revision, context.files.turn());
-  if (moved && (!options_.announce_renamed || options_.only_via_temporary)) {
+  const auto* left = table_.tombstone(path_hash);
+  facts.rewritten =
+      same_path ? row->state == Row::State::kAnnounced : left != nullptr && left->announced;
+  facts.revision = remember(candidate, stat, path, Row::State::kAnnounced, context);
+  // create-via-chunks: what has arrived may be renamed; not so a directory that gets its final name
+  // when the files in it have theirs.
+  const bool renamed_itself = candidate.news == Candidate::News::kMoved;
+  if (moved && (!options_.announce_renamed || (options_.only_via_temporary && renamed_itself))) {
     report.type = "file.moved";
     if (context.out.wants(report.type)) context.out.emit(std::move(report));
     return;
@@ -99,20 +175,33 @@ void Announcer::announce(const Candidate& candidate, const Stat& stat, std::stri
   context.out.emit(std::move(report));
 }
 
-void Announcer::remember(const Candidate& candidate, const Stat& stat, std::string_view path,
-                         Row::State state, std::uint32_t revision, std::uint32_t turn) {
+/// The revision that it has in the file table. (revision, mtime) rises with every version of a
+/// path: no two of them have the same id, whatever a writer does to the times.
+std::uint32_t Announcer::remember(const Candidate& candidate, const Stat& stat,
+                                  std::string_view path, Row::State state, Context& context) {
   Row row;
   row.inode = stat.inode;
   row.size = stat.size;
   row.mtime = stat.mtime;
+  row.birth = stat.btime;
   row.ctime = stat.ctime;
+  row.position = candidate.position;
   row.path_hash = hash64(path);
-  row.revision = revision;
-  row.turn = turn;
+  row.doubts = context.files.doubts();
+  row.links = stat.links;
   row.state = state;
-  row.birth = Row::birth_of(stat);
-  if (const Row* before = table_.find(candidate.dir, candidate.name)) row.listing = before->listing;
+  const Row* before = table_.find(candidate.dir, candidate.name);
+  if (before != nullptr) row.listing = before->listing;
+  if (before != nullptr && before->path_hash == row.path_hash) {
+    row.revision = Row::next_revision(before->revision, before->mtime, stat);
+  } else {
+    if (const auto* tombstone = table_.tombstone(row.path_hash)) {
+      row.revision = Row::next_revision(tombstone->revision, tombstone->mtime, stat);
+    }
+    if (before != nullptr) table_.add_tombstone(*before);  // its directory was renamed
+  }
   table_.put(candidate.dir, candidate.name, row);
+  return row.revision;
 }
 
 void Announcer::removed(DirId dir, std::string_view name, std::string_view path, Context& context) {
@@ -127,6 +216,7 @@ void Announcer::removed(DirId dir, std::string_view name, std::string_view path,
       facts.stat.inode = row->inode;
       facts.stat.size = row->size;
       facts.stat.mtime = row->mtime;
+      facts.stat.btime = row->birth;
       facts.revision = row->revision;
       facts.origin = context.origin;
       facts.first_seen = context.now.wall;
@@ -144,7 +234,7 @@ void Announcer::stalled(Candidate& candidate, const Stat& stat, Context& context
   }
   candidate.stage = Candidate::Stage::kStalled;
   // Not to be reported again after a restart.
-  remember(candidate, stat, path, Row::State::kStalled, 0, context.files.turn());
+  remember(candidate, stat, path, Row::State::kStalled, context);
   Report report;
   report.type = "file.stalled";
   report.path = std::move(path);

@@ -22,24 +22,27 @@ class Announcer {
   /// Nobody writes it any more: kDrop when the matter is settled, with or without an announcement;
   /// kWait: decide again, after another look, when it is due.
   Look decide(Candidate& candidate, const Stat& stat, std::string_view path, Context& context);
+  /// A temporary name was seen in this watch.
+  void note_temporary() { temporaries_seen_ = true; }
   /// A temporary file has not been touched for stalled_after: reported once.
   void stalled(Candidate& candidate, const Stat& stat, Context& context);
   /// The file of a row is gone. `path`: where it was, "" where its row says.
   void removed(DirId dir, std::string_view name, std::string_view path, Context& context);
 
  private:
+  bool needs_records(const Candidate& candidate, const Row* row, bool same_path, const Stat& stat,
+                     Context& context) const;
+  bool is_known(const Candidate& candidate, Row& row, const Stat& stat, Context& context) const;
+  Look no_arrival(Candidate& candidate, const Stat& stat, std::string_view path, Context& context);
+  bool was_there(const Candidate& candidate, const Row* row) const;
   void announce(const Candidate& candidate, const Stat& stat, std::string_view path, bool moved,
                 Context& context);
-  void remember(const Candidate& candidate, const Stat& stat, std::string_view path,
-                Row::State state, std::uint32_t revision, std::uint32_t turn);
+  std::uint32_t remember(const Candidate& candidate, const Stat& stat, std::string_view path,
+                         Row::State state, Context& context);
 
   const CompletionOptions& options_;
   FileTable& table_;
+  bool temporaries_seen_ = false;
 };
-
-/// Whether the times of an announced file differ because somebody set them (cp -p, install, unzip,
-/// rsync, touch), and not because it was written again. A write stamps mtime with the present time
-/// and leaves atime alone.
-bool times_were_set(const Row& row, const Stat& stat);
 
 }  // namespace inotifier

@@ -46,13 +46,22 @@ struct Candidate {
   Nanos quiet_since = 0;    ///< monotonic: when `last` was first seen
   Nanos gone_since = 0;     ///< monotonic: when its name was first found gone; 0 = it is there
   std::optional<Trace> last;
-  std::uint32_t granted = 0;  ///< turn of the first look that met no writer; 0 = none yet
+  std::uint64_t position = 0;  ///< Files::queued() before the last look
+  /// Of a look whose meaning depends on the records that were queued by then.
+  struct Mark {
+    std::uint64_t inode = 0;
+    Nanos ctime = 0;
+    std::uint64_t position = 0;  ///< Files::queued() after it
+  };
+  std::optional<Mark> mark;
   Evidence evidence = Evidence::kScan;
   Origin origin = Origin::kLive;
   Stage stage = Stage::kPending;
   Naming naming = Naming::kSeen;
   News news = News::kUnknown;
   std::uint8_t tries = 0;
+  bool attributes = false;  ///< an ATTRIB came since the look that its row is of
+  bool unseen = false;      ///< how it got its name nobody saw: it may have been a temporary one
 
   bool is_temporary() const { return stage == Stage::kTemporary || stage == Stage::kStalled; }
   /// Something happened to it: what was seen of it before counts no more.

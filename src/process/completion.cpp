@@ -48,9 +48,24 @@ void Completion::on(const RawEvent& event, const Now& now, Files& files, Out& ou
     case RawEvent::Kind::kDirGone:
       return on_directory_gone(event, context);
     case RawEvent::Kind::kScanned:
-      absences_due_ = now.mono;
-      return absences_.end_scan(event.origin, event.rebuilt);
+      return on_scanned(event, context);
+    case RawEvent::Kind::kHidden:
+      if (filters_.file(event.path) != Filters::Verdict::kTemporary) return;
+      hides_temporaries_ = true;
+      return announcer_.note_temporary();
   }
+}
+
+void Completion::on_scanned(const RawEvent& event, Context& context) {
+  absences_due_ = context.now.mono;
+  absences_.end_scan(event.origin, event.rebuilt);
+  doubts_scanned_ = context.files.doubts();
+  note_first_scan();
+}
+
+/// The first scan is over when all that it found was looked at.
+void Completion::note_first_scan() {
+  if (doubts_scanned_ != 0 && in_progress_.undecided() == 0) table_.set_scanned();
 }
 
 void Completion::on_time(const Now& now, Files& files, Out& out) {
@@ -60,9 +75,10 @@ void Completion::on_time(const Now& now, Files& files, Out& out) {
   Context context{now, files, out};
   for (int i = 0; i < kLooksPerTurn; ++i) {
     auto due = in_progress_.take_due(now.mono);
-    if (!due) return;
+    if (!due) break;
     consider(std::move(*due), context);
   }
+  note_first_scan();
 }
 
 /// Looks at a candidate, decides if that can be decided, and keeps it otherwise.
@@ -109,6 +125,8 @@ void Completion::on_record(const RawEvent& event, Context& context) {
   bool existed = false;
   Candidate candidate = take(event.dir, event.name, existed, context.now);
   if (!existed) candidate.evidence = Evidence::kLink;
+  candidate.unseen = false;
+  if (candidate.stage == Stage::kFound) candidate.stage = Stage::kPending;
   if ((event.mask & IN_CLOSE_WRITE) == 0) {
     // The creator is still at work, most likely; a hard link or O_TMPFILE has none.
     if (!existed) candidate.due = context.now.mono + kFirstLook;
@@ -120,30 +138,29 @@ void Completion::on_record(const RawEvent& event, Context& context) {
   candidate.naming = std::max(candidate.naming, Naming::kConfirmed);
   candidate.restart();
   const Row* row = table_.find(event.dir, event.name);
-  if (row == nullptr || !context.files.queued_before_end_of(row->turn, event.position)) {
+  if (row == nullptr || event.position >= row->position) {
     candidate.news = News::kRewritten;
   }
   consider(std::move(candidate), context);
 }
 
-/// Many writers set times and modes after the close. That is no new version; but what a scan
-/// compares with must follow.
+/// Times, mode, owner, links or attributes were set, which many writers do after the close. That is
+/// no new version; but a look must find out whether it is all.
 void Completion::on_attributes(const RawEvent& event, Context& context) {
-  Row* row = table_.find(event.dir, event.name);
-  if (row == nullptr || in_progress_.find(event.dir, event.name) != nullptr) return;
-  Stat stat;
-  if (context.files.stat(event.dir, event.name, stat) != 0) return;
-  if (stat.inode != row->inode || stat.size != row->size) return;
-  // The row's ctime stays that of the announcement: a close to come must show what was written.
-  if (stat.mtime == row->mtime) return;
-  // A writer at work changes the time too; its close will tell.
-  if (options_.writer_check &&
-      context.files.writer(event.dir, event.name, stat) == Files::Writer::kOpen) {
+  const Row* row = table_.find(event.dir, event.name);
+  if (row == nullptr || row->state == Row::State::kStalled || event.position < row->position) {
     return;
   }
-  if (stat.inode != row->inode || stat.size != row->size) return;
-  row->mtime = stat.mtime;
-  table_.changed(event.dir, event.name);
+  if (Candidate* known = in_progress_.find(event.dir, event.name)) {
+    known->attributes = true;
+    return;
+  }
+  bool existed = false;
+  Candidate candidate = take(event.dir, event.name, existed, context.now);
+  candidate.attributes = true;
+  candidate.unseen = row->doubts != context.files.doubts();
+  candidate.due = context.now.mono;
+  in_progress_.put(std::move(candidate));
 }
 
 /// A name is no more, something says; only the disk knows.
@@ -161,7 +178,8 @@ void Completion::on_moved(const RawEvent& event, Context& context) {
   Candidate candidate;
   if (event.kind == RawEvent::Kind::kMoved) candidate = leave_place(event, existed, context);
   bool replaced = false;
-  in_progress_.take(event.dir, event.name, replaced);  // what was waited for here is overwritten
+  // What was waited for here is overwritten, or a scan was faster and met this very file.
+  const bool met_unseen = in_progress_.take(event.dir, event.name, replaced).unseen;
   candidate.dir = event.dir;
   candidate.name = event.name;
   if (!existed) {
@@ -172,8 +190,13 @@ void Completion::on_moved(const RawEvent& event, Context& context) {
   candidate.origin = event.origin;
   candidate.evidence = Evidence::kRename;
   candidate.from = event.from_path;
-  const bool from_temporary =
-      !event.from_path.empty() && filters_.file(event.from_path) == Filters::Verdict::kTemporary;
+  const bool from_temporary = filters_.is_temporary(event.from_path);
+  if (from_temporary) announcer_.note_temporary();
+  // Where the earlier name was not to be seen it may have been a temporary one.
+  if (event.kind == RawEvent::Kind::kArrived && event.from_path.empty()) {
+    candidate.unseen =
+        met_unseen || hides_temporaries_ || doubts_scanned_ != context.files.doubts();
+  }
   // What was renamed before it could be looked at has kept what its first rename made it.
   candidate.gone_since = 0;
   candidate.naming =
@@ -235,6 +258,9 @@ void Completion::on_found(const RawEvent& event, Context& context) {
     candidate.stage = Stage::kFound;
     candidate.from = event.from_path;
     candidate.evidence = event.from_path.empty() ? Evidence::kScan : Evidence::kRename;
+    if (filters_.is_temporary(event.from_path)) candidate.naming = Naming::kFromTemporary;
+    const Row* row = table_.find(event.dir, event.name);
+    candidate.unseen = row == nullptr || row->doubts != context.files.doubts();
   }
   if (event.stat != nullptr) return on_polled(std::move(candidate), event, context);
   consider(std::move(candidate), context);
@@ -264,15 +290,17 @@ bool Completion::is_known(const RawEvent& event, Context& context) {
     return true;  // kListed or a record tells
   }
   row->listing = event.listing;
-  if (row->state == Row::State::kStalled || row->path_hash != hash64(event.path)) return false;
-  if (row->same_version(stat, context.files.keeps_inodes())) return true;
-  if (event.stat != nullptr || !times_were_set(*row, stat) ||
-      in_progress_.find(event.dir, event.name) != nullptr) {
+  if (row->state == Row::State::kStalled || row->path_hash != hash64(event.path) ||
+      !row->same_version(stat, context.files.keeps_inodes())) {
     return false;
   }
-  // The record that would have shown it was lost, with the daemon or in an overflow.
-  row->mtime = stat.mtime;
-  table_.changed(event.dir, event.name);
+  if (row->birth == 0 && stat.btime != 0) {
+    row->birth = stat.btime;
+    table_.changed(event.dir, event.name);
+  }
+  if (event.stat == nullptr && row->ctime != stat.ctime) return false;
+  row->doubts = context.files.doubts();
+  row->links = stat.links;
   return true;
 }
 
@@ -326,6 +354,7 @@ void Completion::on_directory_gone(const RawEvent& event, Context& context) {
 // --- temporary names
 
 void Completion::on_temporary(const RawEvent& event, Context& context) {
+  announcer_.note_temporary();
   Candidate* known = in_progress_.find(event.dir, event.name);
   if (known != nullptr && known->is_temporary()) {
     if (event.stat == nullptr || options_.stalled_after == 0) return;

@@ -51,6 +51,8 @@ class Completion final : public Processor {
   void on_moved(const RawEvent& event, Context& context);
   void on_gone(DirId dir, std::string_view name, Context& context);
   void on_listed(const RawEvent& event, Context& context);
+  void on_scanned(const RawEvent& event, Context& context);
+  void note_first_scan();
   void on_directory_gone(const RawEvent& event, Context& context);
   void on_attributes(const RawEvent& event, Context& context);
   void on_temporary(const RawEvent& event, Context& context);
@@ -68,7 +70,9 @@ class Completion final : public Processor {
   Inspector inspector_;
   Announcer announcer_;
   Absences absences_;
-  Nanos absences_due_ = 0;  ///< monotonic
+  Nanos absences_due_ = 0;            ///< monotonic
+  std::uint32_t doubts_scanned_ = 0;  ///< Files::doubts() at the end of the last scan
+  bool hides_temporaries_ = false;    ///< there was a directory with a temporary name
   mutable InProgress in_progress_;
   std::string path_;  ///< of the file that is being looked at; kept for its capacity
 };

@@ -16,7 +16,6 @@ struct CompletionOptions {
   Nanos settle = 0;
   Nanos stalled_after = 0;  ///< 0 = never
   std::int64_t min_size = 0;
-  Nanos born = 0;  ///< wall clock: when the watch was first made
 };
 
 }  // namespace inotifier

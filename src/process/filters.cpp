@@ -166,6 +166,14 @@ Filters::Verdict Filters::file(std::string_view relative_path) const {
   return Verdict::kAdmitted;
 }
 
+bool Filters::is_temporary(std::string_view path) const {
+  for (std::size_t end = path.find('/');; end = path.find('/', end + 1)) {
+    const std::string_view part = path.substr(0, end);
+    if (!part.empty() && any(temporary_, part, name_of_path(part))) return true;
+    if (end == std::string_view::npos) return false;
+  }
+}
+
 bool Filters::enters(std::string_view relative_path) const {
   if (relative_path.empty()) return true;
   const std::string_view name = name_of_path(relative_path);

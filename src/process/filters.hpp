@@ -34,6 +34,8 @@ class Filters {
   enum class Verdict { kAdmitted, kTemporary, kExcluded };
   /// Of a file, by its own name; the directories above were judged by enters().
   Verdict file(std::string_view relative_path) const;
+  /// Whether a file of this path has, or is below a directory that has, a temporary name.
+  bool is_temporary(std::string_view path) const;
   /// Whether anything below this directory can be admitted: neither it nor what is above it is
   /// excluded or temporary. `relative_path` is that of the directory; only its last component is
   /// judged by name.

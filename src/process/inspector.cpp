@@ -18,7 +18,6 @@ constexpr Nanos kUnclosedQuiet = 60 * kSecond;
 constexpr Nanos kEmptyAgain = 2 * kSecond;
 constexpr Nanos kEmptyOld = 10 * kSecond;
 constexpr Nanos kOldEnough = 10 * kSecond;
-constexpr Nanos kFirstLook = kMillisecond;
 constexpr Nanos kRarely = 10 * kSecond;
 constexpr Nanos kLongWait = 3600 * kSecond;
 
@@ -69,6 +68,7 @@ bool Inspector::is_old(const Candidate& candidate, const Stat& stat, const Now& 
 }
 
 Look Inspector::look(Candidate& candidate, Context& context, std::string& path, Stat& stat) const {
+  candidate.position = context.files.queued();
   if (!context.files.path(candidate.dir, candidate.name, path)) {
     return wait_again(candidate, context.now);
   }
@@ -129,16 +129,7 @@ Look Inspector::without_writer(Candidate& candidate, Context& context, const Sta
       wait_for_quiet(candidate, stat, context.now, kEmptyAgain) == Look::kWait) {
     return Look::kWait;
   }
-  if (candidate.evidence != Evidence::kLink) return Look::kComplete;
-  // Linked in, or written so fast that its CLOSE_WRITE is still in the queue? That one says less
-  // than a link: the evidence must be right.
-  if (candidate.granted == 0) {
-    candidate.granted = context.files.turn();
-    context.files.note_turn();
-  }
-  if (context.files.caught_up_with(candidate.granted)) return Look::kComplete;
-  candidate.due = context.now.mono + kFirstLook;
-  return Look::kWait;
+  return Look::kComplete;
 }
 
 Look Inspector::look_at_polled(Candidate& candidate, const Stat& stat, const Now& now) const {

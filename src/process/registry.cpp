@@ -22,7 +22,6 @@ CompletionOptions completion_options(const ProcessorParts& parts) {
   options.settle = config.settle;
   options.stalled_after = config.stalled_after;
   options.min_size = config.min_size;
-  options.born = parts.born;
   return options;
 }
 

@@ -11,12 +11,11 @@
 
 namespace inotifier {
 
-/// What a processor is made of; all but `born` live as long as it.
+/// What a processor is made of; all of it lives as long.
 struct ProcessorParts {
   const WatchConfig& config;
   const Filters& filters;
   FileTable& files;
-  Nanos born = 0;  ///< wall clock: when the watch was first made
 };
 
 /// The processor that the configuration names; null if there is none of that name.

@@ -45,14 +45,14 @@ class EventSource : public Files {
 
   explicit EventSource(Sink& sink) : out_(sink) {}
   virtual void start(const Now& now) = 0;
-  virtual void begin_turn(const Now& now, std::uint32_t turn) = 0;
+  virtual void begin_turn(const Now& now) = 0;
   virtual void on_time() = 0;
   /// One slice of listing work. True if there is more.
   virtual bool slice(int units) = 0;
   /// No more scanning for now; what is new is still looked into.
   virtual void hold_scans(bool on) = 0;
   virtual WatchTable& directories() = 0;
-  virtual void end_turn(bool announced) = 0;
+  virtual void end_turn() = 0;
   virtual std::optional<Nanos> deadline() const = 0;
   virtual void rescan(std::string_view reason, Origin origin, bool absence_counts = true) = 0;
   /// Every directory is watched, or the poller has seen all.

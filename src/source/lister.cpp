@@ -25,6 +25,7 @@ bool Lister::resolve(DirId& parent) {
   if (!table.path(parent, path_)) return false;
   path_ = join(path_, task_.name);
   if (options_.enters(path_)) return true;
+  on_hidden(parent, task_.name);
   const DirId child = table.child(parent, task_.name);
   if (child != kNoDir) tree_.drop(child);  // it got a name that is not ours to look into
   return false;
@@ -141,11 +142,19 @@ void Lister::on_entry(const Entry& entry) {
       event.from_path = from;
       out_.sink().on_raw(event);
     }
-  } else if (kind == Entry::Kind::kDirectory && task_.subdirectories && options_.recursive &&
-             options_.enters(path_)) {
-    on_subdirectory(entry.name);
+  } else if (kind == Entry::Kind::kDirectory && task_.subdirectories && options_.recursive) {
+    options_.enters(path_) ? on_subdirectory(entry.name) : on_hidden(dir_.dir, entry.name);
   }
   path_.resize(base);
+}
+
+void Lister::on_hidden(DirId parent, std::string_view name) {
+  RawEvent event;
+  event.kind = RawEvent::Kind::kHidden;
+  event.dir = parent;
+  event.name = name;
+  event.path = path_;
+  out_.sink().on_raw(event);
 }
 
 void Lister::on_subdirectory(std::string_view name) {

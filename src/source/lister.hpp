@@ -58,6 +58,7 @@ class Lister {
   void fail(const char* call, int error);
   void on_entry(const Entry& entry);
   void on_subdirectory(std::string_view name);
+  void on_hidden(DirId parent, std::string_view name);
   void finish();
   void ask_for_missing();
 

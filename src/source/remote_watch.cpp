@@ -96,6 +96,11 @@ void RemoteWatch::on_poll_result(const PollResult& result) {
     data.emplace_back("directories", result.directories);
     data.emplace_back("files", files_);
     out_.sink().on_status("ready", std::move(data));
+    RawEvent event;
+    event.kind = RawEvent::Kind::kScanned;
+    event.origin = Origin::kStartup;
+    event.rebuilt = false;
+    out_.sink().on_raw(event);
     out_.sink().on_scanned(Origin::kStartup, "startup", now_.mono - round_began_);
   } else if (!rescan_reason_.empty()) {
     out_.sink().on_scanned(Origin::kRescan, rescan_reason_, now_.mono - round_began_);

@@ -26,14 +26,14 @@ class RemoteWatch final : public EventSource {
   void on_poll_result(const PollResult& result);
 
   void start(const Now& now) override { now_ = now; }
-  void begin_turn(const Now& now, std::uint32_t turn) override { now_ = now, turn_ = turn; }
+  void begin_turn(const Now& now) override { now_ = now; }
   void on_time() override {}
   bool slice(int) override { return false; }
   void hold_scans(bool) override {}  // a poller keeps nothing but what it was asked for
   WatchTable& directories() override { return table_; }
   bool is_ready() const override { return !first_round_; }
   bool is_lost() const override { return lost_; }
-  void end_turn(bool) override {}
+  void end_turn() override {}
   std::optional<Nanos> deadline() const override { return std::nullopt; }
   void rescan(std::string_view reason, Origin origin, bool absence_counts) override;
 
@@ -42,11 +42,10 @@ class RemoteWatch final : public EventSource {
   int stat(DirId dir, std::string_view name, Stat& out) override;
   int stat_path(std::string_view, Stat&) override { return EAGAIN; }
   Writer writer(DirId, std::string_view, Stat&) override { return Writer::kUnknown; }
-  bool queued_before_end_of(std::uint32_t, std::uint64_t) const override { return false; }
-  std::uint32_t turn() const override { return turn_; }
-  void note_turn() override {}
-  bool caught_up_with(std::uint32_t) const override { return true; }  // there are no records
-  bool later_write_shows(const Stat&) override { return true; }       // it was quiet for seconds
+  std::uint64_t queued() const override { return 0; }  // there are no records
+  std::uint64_t handled() const override { return 0; }
+  std::uint32_t doubts() const override { return round_; }
+  bool later_write_shows(const Stat&) override { return true; }  // it was quiet for seconds
   bool keeps_inodes() const override { return false; }
 
  private:
@@ -54,7 +53,6 @@ class RemoteWatch final : public EventSource {
 
   Asks asks_;
   Now now_;
-  std::uint32_t turn_ = 0;
   WatchTable table_;
   std::uint32_t round_ = 1;
   Nanos round_began_ = 0;

@@ -15,6 +15,7 @@ constexpr Nanos kBackOffForget = 60 * kSecond;
 }  // namespace
 
 void Rescans::ask(std::string_view reason, Origin origin, bool absence_counts) {
+  ++doubts_;
   if (!due_) {
     due_ = Due{std::string(reason), origin, absence_counts};
     return;

@@ -3,6 +3,7 @@
 // a Watcher, pipeline thread.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -25,10 +26,13 @@ class Rescans {
   /// While one is pending. Monotonic time.
   Nanos due_at(Nanos now) const;
   Due take(Nanos now);
+  /// How often one was asked for; the start counts as one.
+  std::uint32_t doubts() const { return doubts_; }
   void ended(Origin origin, Nanos now);
 
  private:
   std::optional<Due> due_;
+  std::uint32_t doubts_ = 1;
   Nanos last_end_ = 0;
   Nanos back_off_ = 0;
 };

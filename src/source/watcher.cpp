@@ -26,8 +26,7 @@ Watcher::Watcher(WatchOptions options, Fs& fs, Notifier* notifier, Renames& rena
       number_(renames.add(*this)),
       root_(options_.root, fs),
       tree_(options_, fs, notifier, root_, rescans_, out_),
-      scanner_(options_, fs, root_, tree_, rescans_, out_),
-      marks_(notifier) {}
+      scanner_(options_, fs, root_, tree_, rescans_, out_) {}
 
 Watcher::~Watcher() { renames_.remove(number_); }
 
@@ -43,11 +42,10 @@ void Watcher::start(const Now& now) {
   check_root();
 }
 
-void Watcher::begin_turn(const Now& now, std::uint32_t turn) {
+void Watcher::begin_turn(const Now& now) {
   now_ = now;
   tree_.begin_turn(now.mono);
   scanner_.begin_turn(now.mono);
-  marks_.begin_turn(turn);
 }
 
 void Watcher::rescan(std::string_view reason, Origin origin, bool absence_counts) {
@@ -57,7 +55,6 @@ void Watcher::rescan(std::string_view reason, Origin origin, bool absence_counts
 // --- records
 
 void Watcher::on_bytes(std::span<const std::byte> bytes, std::uint64_t position) {
-  marks_.handling(position);
   Decoder decoder(bytes);
   Record record;
   std::size_t offset = decoder.offset();
@@ -66,7 +63,7 @@ void Watcher::on_bytes(std::span<const std::byte> bytes, std::uint64_t position)
     offset = decoder.offset();
   }
   if (decoder.broken()) rescan("broken_record", Origin::kRescan);
-  marks_.handled(position + bytes.size());
+  handled_ = position + bytes.size();
 }
 
 void Watcher::on_unknown_wd(const Record& record) {
@@ -283,11 +280,9 @@ void Watcher::on_time() {
   if (!scanner_.is_scanning()) rescan("poll", Origin::kPoll);
 }
 
-void Watcher::end_turn(bool announced) {
+void Watcher::end_turn() {
   tree_.open().close();
   root_.close();
-  if (announced) marks_.note_turn();
-  marks_.end_turn();
 }
 
 std::optional<Nanos> Watcher::deadline() const {

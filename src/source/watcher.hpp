@@ -14,7 +14,6 @@
 #include "fs/fs.hpp"
 #include "source/decode.hpp"
 #include "source/event_source.hpp"
-#include "source/queue_marks.hpp"
 #include "source/renames.hpp"
 #include "source/rescans.hpp"
 #include "source/root.hpp"
@@ -34,7 +33,7 @@ class Watcher final : public EventSource, private Renames::Watch {
 
   /// Opens the root and begins the first scan. A root that is not there is told by watch.lost.
   void start(const Now& now) override;
-  void begin_turn(const Now& now, std::uint32_t turn) override;
+  void begin_turn(const Now& now) override;
   /// Records in the order of the queue; `position` is the stream position of the first byte.
   void on_bytes(std::span<const std::byte> bytes, std::uint64_t position);
   void on_time() override;
@@ -45,7 +44,7 @@ class Watcher final : public EventSource, private Renames::Watch {
   bool is_lost() const override { return lost_told_ || !root_.attached(); }
   /// Other wishes for the same root; the next scan gives every directory the new mask.
   void set_options(WatchOptions options);
-  void end_turn(bool announced) override;
+  void end_turn() override;
   void rescan(std::string_view reason, Origin origin, bool absence_counts = true) override;
   std::optional<Nanos> deadline() const override;
 
@@ -54,12 +53,11 @@ class Watcher final : public EventSource, private Renames::Watch {
   int stat(DirId dir, std::string_view name, Stat& out) override;
   int stat_path(std::string_view path, Stat& out) override;
   Writer writer(DirId dir, std::string_view name, Stat& out) override;
-  bool queued_before_end_of(std::uint32_t turn, std::uint64_t position) const override {
-    return marks_.queued_before_end_of(turn, position);
+  std::uint64_t queued() const override {
+    return notifier_ == nullptr ? 0 : notifier_->queued_bytes();
   }
-  std::uint32_t turn() const override { return marks_.turn(); }
-  void note_turn() override { marks_.note_turn(); }
-  bool caught_up_with(std::uint32_t turn) const override { return marks_.caught_up_with(turn); }
+  std::uint64_t handled() const override { return handled_; }
+  std::uint32_t doubts() const override { return rescans_.doubts(); }
   bool later_write_shows(const Stat& stat) override;
   bool keeps_inodes() const override { return root_.traits().keeps_inodes; }
 
@@ -93,7 +91,7 @@ class Watcher final : public EventSource, private Renames::Watch {
   Rescans rescans_;
   Tree tree_;
   Scanner scanner_;
-  QueueMarks marks_;
+  std::uint64_t handled_ = 0;  ///< bytes of records
   Now now_;
   bool lost_told_ = false;
   Nanos next_check_ = 0;

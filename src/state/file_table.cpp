@@ -79,6 +79,10 @@ Row& FileTable::put(DirId dir, std::string_view name, const Row& row) {
   return made.row;
 }
 
+void FileTable::set_scanned() {
+  if (!std::exchange(scanned_, true)) scanned_changed_ = keeps_changes_;
+}
+
 void FileTable::note_change(std::uint32_t number) {
   if (!keeps_changes_ || std::exchange(slot(number).changed, true)) return;
   changed_.push_back(number);
@@ -112,6 +116,7 @@ void FileTable::forget_changes() {
   changed_.clear();
   gone_.clear();
   tombstone_changes_.clear();
+  scanned_changed_ = false;
 }
 
 void FileTable::each_row(
@@ -126,7 +131,7 @@ void FileTable::leave(DirId dir, std::string_view name) {
   const std::uint32_t number = find_slot(dir, name);
   if (number == NameIndex::kNone) return;
   Slot& gone = slot(number);
-  if (gone.row.state == Row::State::kAnnounced) add_tombstone(gone.row);
+  add_tombstone(gone.row);
   if (gone.previous != NameIndex::kNone) {
     slot(gone.previous).next = gone.next;
   } else {
@@ -152,7 +157,7 @@ std::vector<std::string> FileTable::unlisted(DirId dir, std::uint32_t listing) c
 
 void FileTable::add_tombstone(const Row& row) {
   if (keeps_changes_) tombstone_changes_.push_back(row.path_hash);
-  restore_tombstone(row.path_hash, {row.mtime, row.revision});
+  restore_tombstone(row.path_hash, {row.mtime, row.revision, row.state == Row::State::kAnnounced});
 }
 
 void FileTable::restore_tombstone(std::uint64_t path_hash, const Tombstone& tombstone) {

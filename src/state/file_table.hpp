@@ -30,21 +30,30 @@ struct Row {
   std::uint64_t inode = 0;
   std::int64_t size = 0;
   Nanos mtime = 0;
-  Nanos ctime = 0;              ///< at the announcement; tells a rewrite from a mere close
+  Nanos birth = 0;              ///< creation time; 0 = not known
+  Nanos ctime = 0;              ///< at the last look under a lease
+  std::uint64_t position = 0;   ///< Files::queued() before that look; not kept
   std::uint64_t path_hash = 0;  ///< of the relative path it was announced under
   std::uint32_t revision = 0;
-  std::uint32_t birth = 0;    ///< of its creation time, see birth_of(); tells an inode used again
-  std::uint32_t listing = 0;  ///< the last listing that showed it
-  std::uint32_t turn = 0;     ///< in which it was announced
+  std::uint32_t listing = 0;  ///< the last listing that showed it; not kept
+  std::uint32_t doubts = 0;   ///< Files::doubts() when it was last seen to be this; not kept
+  std::uint32_t links = 0;    ///< hard links at that look; 0 = not known; not kept
   State state = State::kAnnounced;
 
-  /// A creation time in 32 bits; 0 where there is none.
-  static std::uint32_t birth_of(const Stat& stat) {
-    const auto time = static_cast<std::uint64_t>(stat.btime);
-    return static_cast<std::uint32_t>(time ^ (time >> 32U));
+  /// The same content at the same place on the disk; what the file system does not keep is left
+  /// out.
+  bool same_data(const Stat& stat, bool keeps_inodes) const {
+    return size == stat.size && (!keeps_inodes || (inode == stat.inode && same_birth(stat)));
   }
   bool same_version(const Stat& stat, bool keeps_inodes) const {
-    return size == stat.size && mtime == stat.mtime && (!keeps_inodes || inode == stat.inode);
+    return mtime == stat.mtime && same_data(stat, keeps_inodes);
+  }
+  bool same_birth(const Stat& stat) const {
+    return birth == 0 || stat.btime == 0 || birth == stat.btime;
+  }
+  /// The revision of the next version of this path: (revision, mtime) rises.
+  static std::uint32_t next_revision(std::uint32_t revision, Nanos mtime, const Stat& next) {
+    return revision + (next.mtime > mtime ? 0 : 1);
   }
 };
 
@@ -78,10 +87,15 @@ class FileTable {
   /// What find() gave was changed in a way that must be kept.
   void changed(DirId dir, std::string_view name);
 
+  /// The first scan has gone through the tree: what it found was there before.
+  bool scanned() const { return scanned_; }
+  void set_scanned();
+  bool scanned_has_changed() const { return scanned_changed_; }
+
   /// From now on what changes is remembered, for the journal.
   void keep_changes() { keeps_changes_ = true; }
   bool has_changes() const {
-    return !changed_.empty() || !gone_.empty() || !tombstone_changes_.empty();
+    return scanned_changed_ || !changed_.empty() || !gone_.empty() || !tombstone_changes_.empty();
   }
   /// Since forget_changes(): rows that are no more (those that came back are in each_change, too),
   void each_gone(const std::function<void(DirId, std::string_view)>& each) const;
@@ -104,6 +118,7 @@ class FileTable {
   struct Tombstone {
     Nanos mtime = 0;
     std::uint32_t revision = 0;
+    bool announced = true;
   };
   const Tombstone* tombstone(std::uint64_t path_hash) const;
   void restore_tombstone(std::uint64_t path_hash, const Tombstone& tombstone);
@@ -150,6 +165,8 @@ class FileTable {
   std::vector<std::uint32_t> heads_;  ///< first slot of each directory
   std::unordered_map<std::uint64_t, Tombstone> tombstones_;
   std::deque<std::uint64_t> tombstone_order_;
+  bool scanned_ = false;
+  bool scanned_changed_ = false;
   bool keeps_changes_ = false;
   std::vector<std::uint32_t> changed_;
   std::vector<std::pair<DirId, std::string>> gone_;

@@ -57,6 +57,11 @@ void pack_time(Packer& packer, Nanos nanos) {
   pack_text(packer, {text.data(), text.size()});
 }
 
+void pack_mtime(Packer& packer, const Stat& stat) {
+  if (stat.far_seconds == 0) return pack_time(packer, stat.mtime);
+  pack_text(packer, rfc3339(stat.far_seconds, stat.far_fraction));
+}
+
 void pack_value(Packer& packer, const Value& value);
 
 void pack_map(Packer& packer, const Value::Map& map) {
@@ -123,7 +128,7 @@ void pack_facts(Packer& packer, const Report& report) {
   pack_text(packer, "size");
   packer.pack_int64(facts.stat.size);
   pack_text(packer, "mtime");
-  pack_time(packer, facts.stat.mtime);
+  pack_mtime(packer, facts.stat);
   pack_text(packer, "inode");  // text: inode numbers of some file systems exceed 2^53
   std::array<char, 20> digits{};
   auto* first = digits.data() + digits.size();

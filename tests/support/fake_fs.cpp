@@ -344,6 +344,7 @@ void FakeFs::fill(const FakeInode& inode, Stat& out) const {
   out.ctime = inode.ctime;
   out.btime = options_.births ? inode.btime : 0;
   out.uid = inode.uid;
+  out.links = static_cast<std::uint32_t>(inode.links);
   out.mode = inode.mode;
   switch (inode.kind) {
     case FakeInode::Kind::kFile:

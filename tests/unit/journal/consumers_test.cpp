@@ -157,11 +157,11 @@ TEST_CASE("state: every announced file once, under its id, and then what happens
   World world;
   world.emit("file.completed", "in", 3);
   world.run(
-      "INSERT INTO watches(id, name, root, born, seen) VALUES (3,'in',CAST('/srv/in' AS BLOB),0,0),"
-      "(5,'other',CAST('/srv/other' AS BLOB),0,0),(7,'gone',CAST('/srv/gone' AS BLOB),0,0)");
+      "INSERT INTO watches(id, name, root, seen) VALUES (3,'in',CAST('/srv/in' AS BLOB),0),"
+      "(5,'other',CAST('/srv/other' AS BLOB),0),(7,'gone',CAST('/srv/gone' AS BLOB),0)");
   const auto configure = [&] {
-    world.journal->open_watch("in", "", "/srv/in", world.now.wall);
-    world.journal->open_watch("other", "", "/srv/other", world.now.wall);
+    world.journal->open_watch("in", "", "/srv/in");
+    world.journal->open_watch("other", "", "/srv/other");
   };
   configure();
   world.run(

@@ -223,7 +223,7 @@ TEST_CASE("journal: what is known of a watch is kept for a while after it was re
   const auto open = [&](Journal& journal, const char* name, int more) {
     FileTable files;
     WatchTable directories;
-    const Journal::Watch watch = journal.open_watch(name, "", "/w", 1);
+    const Journal::Watch watch = journal.open_watch(name, "", "/w");
     const Journal::Tables tables{watch.id, name, &files, &directories};
     journal.load(tables);
     for (int i = 0; i < more; ++i) files.put(0, "f" + std::to_string(i), Row());

@@ -15,17 +15,15 @@ struct OneFile final : Files, Out {
   Writer found = Writer::kNone;
   int error = 0;
   Stat now;
-  bool caught_up = true;
   OneFile() { now.inode = 1, now.size = 10, now.mode = S_IFREG | 0644; }
 
   bool path(DirId, std::string_view name, std::string& out) override { return out = name, true; }
   int stat(DirId, std::string_view, Stat& out) override { return out = now, error; }
   Writer writer(DirId, std::string_view, Stat& out) override { return out = now, found; }
   int stat_path(std::string_view, Stat& out) override { return out = now, error; }
-  bool queued_before_end_of(std::uint32_t, std::uint64_t) const override { return false; }
-  std::uint32_t turn() const override { return 7; }
-  void note_turn() override {}
-  bool caught_up_with(std::uint32_t) const override { return caught_up; }
+  std::uint64_t queued() const override { return 96; }
+  std::uint64_t handled() const override { return 96; }
+  std::uint32_t doubts() const override { return 1; }
   bool later_write_shows(const Stat&) override { return true; }
   bool keeps_inodes() const override { return true; }
   bool wants(std::string_view) const override { return true; }
@@ -114,16 +112,6 @@ TEST_CASE("inspector: an empty file whose name nothing confirmed is looked at tw
   bench.file.now.ctime = bench.now.wall;
   CHECK(bench.look() == Look::kWait);
   bench.now.mono += 2 * kSecond;
-  CHECK(bench.look() == Look::kComplete);
-}
-
-TEST_CASE("inspector: a link is one only once the records queued by then are handled") {
-  Bench bench;
-  bench.candidate.evidence = Evidence::kLink;
-  bench.file.caught_up = false;
-  CHECK(bench.look() == Look::kWait);
-  CHECK(bench.candidate.granted == 7);
-  bench.file.caught_up = true;
   CHECK(bench.look() == Look::kComplete);
 }
 
