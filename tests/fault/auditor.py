@@ -18,6 +18,7 @@ import os
 import pathlib
 import random
 import re
+import resource
 import shutil
 import signal
 import subprocess
@@ -35,21 +36,26 @@ CONSUMER = "auditor"
 LEASE = 1
 JOURNAL_SIZE = 1 << 30  # of tmpfs: takes what is used
 RETAIN_MIB = 64
+QUEUE = pathlib.Path("/proc/sys/fs/inotify/max_queued_events")
 # So many faults, then calm for a while: a start may come to its end, and old directories go.
 CALM_EVERY, CALM = 25, 4.0
 # How often each fault is drawn.
 FAULTS = {
     "kill": 50,
     "kill in the start": 10,
-    "overflow": 6,
+    "overflow": 4,
+    "overflow and rest": 2,
     "overflow and kill": 4,
     "stop": 3,
     "terminate": 6,
     "rescan": 4,
     "hangup": 1,
     "consumer": 10,
+    "consumer that vanishes": 1,
     "full": 4,
+    "file size limit": 3,
     "power cut": 4,
+    "mount": 4,
 }
 
 
@@ -113,6 +119,7 @@ class Auditor:
         self.journal = self.journal_directory / "journal.db"
         self.filler = self.journal_directory / "filler"
         self.mounted = False
+        self.volume = self.root / "volume"
         self.log = self.work / "daemon.log"
         self.fetch = f"ipc://{self.work}/fetch"
         self.ledger = Ledger(self.root)
@@ -125,6 +132,8 @@ class Auditor:
         self.deaf_until = 0
         self.counts = collections.Counter()
         self.skipped = []
+        self.vanished = 0
+        self.overflows_seen = 0  # of those that no kill hid
         self.slowest_stop = 0.0
         self.begun = time.monotonic()
 
@@ -140,7 +149,7 @@ class Auditor:
             )
             self.mounted = done.returncode == 0
         if not self.mounted:
-            self.skipped.append("full (the journal needs a file system of its own: root)")
+            self.skipped.append("full, mount (the journal needs a file system of its own: root)")
 
     def configure(self):
         self.config = self.work / "inotifier.toml"
@@ -236,16 +245,30 @@ events = ["file.completed", "file.removed", "watch.ready", "watch.scanned", "wat
         self.counts["stops"] += 1
 
     def fault_overflow(self):
-        """16,384 records is what the kernel's queue holds."""
+        """The kernel's queue is filled, then what the producers do is lost."""
         self.daemon.send(signal.SIGSTOP)
-        enough = self.ledger.finished + 8000
-        deadline = time.monotonic() + 10
-        while self.ledger.finished < enough and time.monotonic() < deadline:
-            self.pause(0.1)
+        self.wait_stopped()
+        # Excluded names, two in turn: equal neighbours are merged into one record.
+        noise = [self.root / ".noise-1", self.root / ".noise-2"]
+        for path in noise:
+            path.touch()
+        for _ in range(int(QUEUE.read_text())):
+            for path in noise:
+                os.chmod(path, 0o600)
+        self.pause(self.choice.uniform(0.1, 2))
         self.daemon.send(signal.SIGCONT)
         self.counts["stops"] += 1
-        # Now and then its rescan may come to an end.
-        self.pause(self.choice.choice((0, 0.3, 5)))
+        self.counts["overflows"] += 1
+
+    def fault_overflow_and_rest(self):
+        """Its rescan may come to an end."""
+        if not self.takes_signals():
+            return
+        before = self.ledger.reasons["overflow"]
+        self.fault_overflow()
+        self.pause(5)
+        self.overflows_seen += 1 if self.ledger.reasons["overflow"] > before else 0
+        self.counts["overflows with rest"] += 1
 
     def fault_overflow_and_kill(self):
         self.fault_overflow()
@@ -316,6 +339,60 @@ events = ["file.completed", "file.removed", "watch.ready", "watch.scanned", "wat
             time.sleep(self.choice.uniform(0, 0.3))
         self.filler.unlink()
         self.full = False
+        self.start_again_if_refused()
+
+    def fault_file_size_limit(self):
+        """As with a quota: the journal cannot grow, and its log neither."""
+        pid = self.daemon.popen.pid
+        if not self.takes_signals():
+            return
+        _, hard = resource.prlimit(pid, resource.RLIMIT_FSIZE)
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, (self.choice.choice((0, 100_000)), hard))
+        self.pause(self.choice.uniform(0.2, 2))
+        if self.daemon.is_running():
+            resource.prlimit(pid, resource.RLIMIT_FSIZE, (hard, hard))
+        self.counts["file sizes limited"] += 1
+
+    def fault_mount(self):
+        """A volume below the root comes, gets files and goes; its device's number is used again."""
+        if not self.mounted:
+            return
+        words = ["mount", "-t", "tmpfs", "-o", "size=1m", "inotifier-volume", str(self.volume)]
+        self.volume.mkdir(exist_ok=True)
+        if subprocess.run(words).returncode != 0:
+            raise Failure("no volume could be mounted")
+        try:
+            for _ in range(self.choice.randint(1, 3)):
+                for i in range(self.choice.randint(0, 20)):
+                    self.write(self.volume / f"on-the-volume-{i}")
+                self.pause(self.choice.choice((0, 0.1, 1.5)))
+        finally:
+            # The daemon may have a directory open just now.
+            subprocess.run(["umount", "-l", str(self.volume)], check=True)
+        self.counts["mounts"] += 1
+        if self.choice.random() < 0.5:
+            self.write(self.volume / f"under-the-volume-{self.choice.randrange(5)}")
+
+    def write(self, path):
+        """As a producer does."""
+        with open(path, "wb") as file:
+            file.write(b"v" * self.choice.randint(1, 3000))
+            file.flush()
+            st = os.fstat(file.fileno())
+            entry = ["done", os.fsencode(path), time.monotonic_ns(), time.time_ns()]
+            self.ledger.take_producer([[*entry, st.st_ino, st.st_size, st.st_mtime_ns]])
+
+    def fault_consumer_that_vanishes(self):
+        """It takes a few events and never comes back."""
+        self.vanished += 1
+        try:
+            Service(self.fetch).request(
+                "fetch", timeout=2, consumer=f"vanished-{self.vanished}", client="x", limit=10
+            )
+        except (Refused, Silence) as error:
+            self.counts[f"answers: {getattr(error, 'code', 'silence')}"] += 1
+
+    def start_again_if_refused(self):
         # One that could not even start may have ended, and says why.
         time.sleep(0.2)
         if not self.daemon.is_running():
@@ -466,6 +543,7 @@ events = ["file.completed", "file.removed", "watch.ready", "watch.scanned", "wat
         if again and not self.lost:
             self.ledger.wrong["told by a start that had nothing to find"].append(str(again))
         self.ledger.check()
+        self.check_overflows()
         self.check_consumer()
 
     def wait_for_the_rest(self, a_while):
@@ -487,6 +565,11 @@ events = ["file.completed", "file.removed", "watch.ready", "watch.scanned", "wat
             self.pause(0.1)
             quiet = quiet + 1 if self.ledger.delivered == before else 0
 
+    def check_overflows(self):
+        tried = self.counts["overflows with rest"]
+        if tried > 1 and self.overflows_seen == 0:
+            self.ledger.wrong["no overflow was told"].append(f"of {tried} that were made")
+
     def check_consumer(self):
         try:
             reply = Service(self.fetch).request("consumers")
@@ -507,7 +590,9 @@ events = ["file.completed", "file.removed", "watch.ready", "watch.scanned", "wat
             f"finished ({ledger.finished / seconds:,.0f} a second), {len(ledger.done):,} names",
             f"{counts['kills']} kills, {counts['terminations']} terminations, {counts['stops']} "
             f"stops, {ledger.reasons['overflow']} rescans after an overflow, "
-            f"{counts['disks filled']} times no room, {counts['power cuts']} power cuts, "
+            f"{counts['overflows']} made, {counts['disks filled']} times no room, "
+            f"{counts['file sizes limited']} limits of file sizes, {counts['mounts']} mounts, "
+            f"{counts['power cuts']} power cuts, "
             f"{counts['SIGUSR1']} SIGUSR1, "
             f"{counts['consumers killed']} kills of consumers, {counts['owners']} changes of owner",
             f"{ledger.delivered:,} deliveries of {sum(ledger.types.values()):,} events, "
@@ -515,6 +600,7 @@ events = ["file.completed", "file.removed", "watch.ready", "watch.scanned", "wat
             f"lost {len(self.lost)}, early {wrong.pop('early', 0)}, two ids for one version "
             f"{wrong.pop('two ids', 0)}, a position given twice {wrong.pop('position given twice', 0)}"
             f", other {sum(wrong.values())}",
+            f"announced again because times were set after a close that nobody saw {ledger.again}",
             f"slowest end after SIGTERM {self.slowest_stop:.2f} s",
         ]
         rest = {k: v for k, v in counts.items() if k.startswith(("answers", "starts refused"))}

@@ -335,6 +335,70 @@ def times_before():
     finish(fd, path)
 
 
+def times_set_while_open():
+    """Written, and its times set back before the close: a new version all the same."""
+    path = pooled()
+    if path is None or not os.path.exists(path):
+        return
+    fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+    os.pwrite(fd, CONTENT[:100], 0)
+    mtime = time.time_ns() - CHOICE.randint(10**9, 10**16)
+    os.utime(fd, ns=(mtime, mtime))
+    finish(fd, path)
+
+
+def looked_after():
+    """What no version comes of: rights, attributes, links elsewhere, reading."""
+    path = pooled()
+    if path is None or not os.path.exists(path):
+        return
+    kind = CHOICE.randrange(5)
+    try:
+        if kind == 0:
+            os.chmod(path, CHOICE.choice((0o600, 0o640, 0o644)))
+        elif kind == 1:
+            os.setxattr(path, b"user.inotifier", b"%d" % made)
+        elif kind == 2:
+            second = os.path.join(outside, b"link-%d" % CHOICE.randrange(10**9))
+            os.link(path, second)
+            os.unlink(second)
+        elif kind == 3:
+            with open(path, "rb") as file:
+                file.read()
+        else:
+            os.chown(path, os.getuid(), os.getgid())
+    except OSError:
+        pass  # no attributes here
+
+
+def longest_name():
+    stem = name(b"once")
+    path = os.path.join(place(), stem + b"-" * (255 - len(stem)))
+    fd = os.open(path, NEW, 0o644)
+    fill(fd, bytes_of_a_file())
+    finish(fd, path)
+
+
+def directories_exchanged():
+    """RENAME_EXCHANGE of two directories with files, perhaps while they are listed."""
+    one, two = (os.path.join(place(), name(b"old")) for _ in range(2))
+    files = []
+    for directory in (one, two):
+        os.mkdir(directory)
+        for _ in range(CHOICE.randint(1, 4)):
+            file = name(b"f")
+            path = os.path.join(directory, file)
+            fd = os.open(path, NEW, 0o644)
+            fill(fd, bytes_of_a_file())
+            finish(fd, path)
+            files.append((path, os.path.join(two if directory == one else one, file)))
+    yield CHOICE.choice((0, 0.002, 0.05, 0.4))
+    for old, new in files:
+        note("gone", old)
+        note("done", new, os.lstat(old))
+    LIBC.renameat2(-100, one, -100, two, 2)
+
+
 def directory_in(suffix):
     """Built elsewhere, or under a temporary name, and renamed to its place."""
     top = name(b"in")
@@ -481,6 +545,10 @@ WAYS = [
     (2, lambda: times_after("touch")),
     (1, lambda: times_after("mode")),
     (1, times_before),
+    (2, times_set_while_open),
+    (4, looked_after),
+    (0.3, longest_name),
+    (0.3, directories_exchanged),
     (2, lambda: directory_in(b"")),
     (1, lambda: directory_in(b".tmp")),
     (0.3, directory_renamed),
