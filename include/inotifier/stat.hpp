@@ -20,6 +20,9 @@ struct Stat {
   std::uint32_t far_fraction = 0;
   std::uint32_t links = 0;
   std::uint64_t dev = 0;
+  /// Number of the mount that it was seen through; never used again where the kernel has such
+  /// numbers (Linux 6.8). Without any it is `dev`.
+  std::uint64_t mount = 0;
   std::uint32_t mode = 0;
   std::uint32_t uid = 0;
   std::uint32_t gid = 0;

@@ -15,7 +15,7 @@
 
 namespace inotifier {
 
-/// What a file system can be trusted with; from statfs(2) and the kernel's version.
+/// What a file system can be trusted with; from its type and the kernel's version.
 struct FsTraits {
   std::string type;    ///< "ext4", "nfs", "0x12345678"
   bool local = true;   ///< false: writes of other machines give no events; never touch it here
@@ -69,8 +69,8 @@ class Fs {
   virtual Nanos stamp_clock() = 0;
   /// Wall time now, within a turn: what was decided is told as of after it was decided.
   virtual Nanos wall_clock() = 0;
-  /// Mount points at or below `path`, sorted, one per line with their device; "" if none is known.
-  /// Nothing if that cannot be seen just now.
+  /// Mount points at or below `path`, sorted, one per line with what tells mounts
+  /// apart; "" if none is known. Nothing if that cannot be seen just now.
   virtual std::optional<std::string> mounts_below(const std::string& path) = 0;
 };
 

@@ -7,7 +7,6 @@
 #include <sys/stat.h>
 #include <sys/statfs.h>
 #include <sys/syscall.h>
-#include <sys/utsname.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -15,12 +14,9 @@
 #include <cerrno>
 #include <climits>
 #include <csignal>
-#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <ctime>
-#include <fstream>
-#include <sstream>
 #include <utility>
 #include <vector>
 
@@ -96,10 +92,13 @@ Nanos nanos(const statx_timestamp& at) {
 
 bool is_far(Nanos time) { return time == INT64_MAX || time == INT64_MIN; }
 
+// STATX_MNT_ID_UNIQUE of Linux 6.8: a mount's number that is not used again.
+constexpr unsigned kMountIdUnique = 0x4000;
+
 int stat_at(int handle, const char* path, int flags, Stat& out) {
   struct statx found;
   if (statx(handle, path, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | flags,
-            STATX_BASIC_STATS | STATX_BTIME, &found) != 0) {
+            STATX_BASIC_STATS | STATX_BTIME | STATX_MNT_ID | kMountIdUnique, &found) != 0) {
     return -errno;
   }
   out.inode = found.stx_ino;
@@ -112,6 +111,7 @@ int stat_at(int handle, const char* path, int flags, Stat& out) {
   out.atime = nanos(found.stx_atime);
   out.btime = (found.stx_mask & STATX_BTIME) != 0 ? nanos(found.stx_btime) : 0;
   out.dev = (static_cast<std::uint64_t>(found.stx_dev_major) << 32U) | found.stx_dev_minor;
+  out.mount = found.stx_mnt_id != 0 ? found.stx_mnt_id : out.dev;
   out.mode = found.stx_mode;
   out.uid = found.stx_uid;
   out.gid = found.stx_gid;
@@ -152,94 +152,15 @@ class RealListing final : public Listing {
   std::size_t end_ = 0;
 };
 
-struct FsType {
-  std::uint64_t magic;
-  const char* name;
-  bool local;
-  bool leases;
-  bool keeps_inodes;
-  bool multigrain;  ///< FS_MGTIME since Linux 6.13
-};
-
-// statfs(2). Leases are believed only where they were seen to tell the truth: NFS and CIFS refuse
-// them without a writer, FUSE grants them with one.
-constexpr std::array kTypes{
-    FsType{0xEF53, "ext4", true, true, true, true},
-    FsType{0x58465342, "xfs", true, true, true, true},
-    FsType{0x9123683E, "btrfs", true, true, true, true},
-    FsType{0x01021994, "tmpfs", true, true, true, true},
-    FsType{0xF2F52010, "f2fs", true, true, true, false},
-    FsType{0x2FC12FC1, "zfs", true, true, true, false},
-    FsType{0x794C7630, "overlay", true, true, true, false},
-    FsType{0x858458F6, "ramfs", true, false, true, false},
-    FsType{0x4D44, "vfat", true, false, false, false},
-    FsType{0x2011BAB0, "exfat", true, false, false, false},
-    FsType{0x6969, "nfs", false, false, true, false},
-    FsType{0xFF534D42, "cifs", false, false, false, false},
-    FsType{0xFE534D42, "smb2", false, false, false, false},
-    FsType{0x517B, "smb", false, false, false, false},
-    FsType{0x65735546, "fuse", false, false, false, false},
-    FsType{0x01021997, "9p", false, false, true, false},
-    FsType{0x00C36400, "ceph", false, false, true, false},
-    FsType{0x5346414F, "afs", false, false, true, false},
-    FsType{0x47504653, "gpfs", false, false, true, false},
-    FsType{0x0BD00BD0, "lustre", false, false, true, false},
-    FsType{0x01161970, "gfs2", false, false, true, false},
-    FsType{0x7461636F, "ocfs2", false, false, true, false},
-};
-
-bool kernel_at_least(int major, int minor) {
-  utsname name{};
-  int at_major = 0;
-  int at_minor = 0;
-  if (uname(&name) != 0 || std::sscanf(name.release, "%d.%d", &at_major, &at_minor) != 2) {
-    return false;
-  }
-  return at_major > major || (at_major == major && at_minor >= minor);
-}
-
-/// "\040" in mountinfo is a space (proc_pid_mountinfo(5)).
-std::string unescape(const std::string& text) {
-  std::string out;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    if (text[i] == '\\' && i + 3 < text.size()) {
-      out += static_cast<char>(std::strtol(text.substr(i + 1, 3).c_str(), nullptr, 8));
-      i += 3;
-    } else {
-      out += text[i];
-    }
-  }
-  return out;
-}
-
-struct Mount {
-  std::string device;
-  std::string path;
-  std::string type;
-};
-
-std::vector<Mount> read_mounts() {
-  std::vector<Mount> mounts;
-  std::ifstream file("/proc/self/mountinfo");
-  for (std::string line; std::getline(file, line);) {
-    std::istringstream fields(line);
-    std::string id;
-    std::string parent;
-    std::string root;
-    std::string path;
-    Mount mount;
-    fields >> id >> parent >> mount.device >> root >> path;
-    mount.path = unescape(path);
-    const auto dash = line.find(" - ");
-    if (dash != std::string::npos) std::istringstream(line.substr(dash + 3)) >> mount.type;
-    mounts.push_back(std::move(mount));
-  }
-  return mounts;
+/// Whether what has this device number lies on a block device.
+bool on_block_device(int handle) {
+  Stat stat;
+  return stat_at(handle, "", AT_EMPTY_PATH, stat) == 0 && (stat.dev >> 32U) != 0;
 }
 
 }  // namespace
 
-RealFs::RealFs() { std::signal(SIGIO, SIG_IGN); }
+RealFs::RealFs(Reach reach) : reach_(reach) { std::signal(SIGIO, SIG_IGN); }
 
 int RealFs::open_root(const std::string& path) {
   const int fd = open(path.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -258,7 +179,9 @@ void RealFs::close(int handle) { ::close(handle); }
 int RealFs::stat(int handle, const std::string& relative, Stat& out) {
   const Place place(handle, relative);
   if (place.error() != 0) return -place.error();
-  return stat_at(place.handle(), place.path(), *place.path() == '\0' ? AT_EMPTY_PATH : 0, out);
+  const int flags = (*place.path() == '\0' ? AT_EMPTY_PATH : 0) |
+                    (reach_ == Reach::kRemote ? AT_STATX_FORCE_SYNC : AT_STATX_DONT_SYNC);
+  return stat_at(place.handle(), place.path(), flags, out);
 }
 
 std::unique_ptr<Listing> RealFs::list(int handle, int& error) {
@@ -311,7 +234,7 @@ Files::Writer RealFs::writer(int handle, const std::string& relative, Stat& out,
 }
 
 FsTraits RealFs::traits(int handle) {
-  static const bool multigrain_kernel = kernel_at_least(6, 13);
+  if (const Mount* mount = mounts_.of(handle)) return traits_of(*mount);
   FsTraits traits;
   struct statfs found;
   if (fstatfs(handle, &found) != 0) {
@@ -319,19 +242,7 @@ FsTraits RealFs::traits(int handle) {
     traits.leases = false;
     return traits;
   }
-  const auto magic = static_cast<std::uint64_t>(static_cast<std::uint32_t>(found.f_type));
-  for (const FsType& type : kTypes) {
-    if (type.magic != magic) continue;
-    traits.type = type.name;
-    traits.local = type.local;
-    traits.leases = type.leases;
-    traits.keeps_inodes = type.keeps_inodes;
-    traits.fine_times = type.multigrain && multigrain_kernel;
-    return traits;
-  }
-  traits.type = fmt::format("{:#x}", magic);
-  traits.leases = false;
-  return traits;
+  return traits_of_magic(static_cast<std::uint32_t>(found.f_type), on_block_device(handle));
 }
 
 Nanos RealFs::stamp_clock() {
@@ -346,14 +257,15 @@ std::optional<std::string> RealFs::mounts_below(const std::string& path) {
   const std::unique_ptr<char, decltype(&std::free)> real(realpath(path.c_str(), nullptr),
                                                          &std::free);
   if (!real) return std::nullopt;
-  const std::vector<Mount> mounts = read_mounts();
+  const std::vector<Mount>& mounts = mounts_.all();
   if (mounts.empty()) return std::nullopt;  // out of descriptors: there always is one
   std::string below(real.get());
   if (below != "/") below += '/';
   std::vector<std::string> lines;
   for (const Mount& mount : mounts) {
     if (mount.path.size() > below.size() && mount.path.starts_with(below)) {
-      lines.push_back(mount.device + ' ' + mount.path.substr(below.size()));
+      lines.push_back(
+          fmt::format("{}:{} {}", mount.id, mount.device, mount.path.substr(below.size())));
     }
   }
   std::sort(lines.begin(), lines.end());
@@ -363,21 +275,11 @@ std::optional<std::string> RealFs::mounts_below(const std::string& path) {
 }
 
 bool is_remote(const std::string& path) {
-  std::size_t longest = 0;
-  std::string type;
-  for (const Mount& mount : read_mounts()) {
-    const bool holds =
-        mount.path == "/" || path == mount.path || path.starts_with(mount.path + "/");
-    if (holds && mount.path.size() >= longest) {
-      longest = mount.path.size();
-      type = mount.type;
-    }
-  }
-  for (const char* remote : {"nfs", "nfs4", "cifs", "smb3", "9p", "ceph", "afs", "gpfs", "lustre",
-                             "gfs2", "ocfs2", "virtiofs", "glusterfs"}) {
-    if (type == remote) return true;
-  }
-  return type == "fuse" || type.starts_with("fuse.");
+  Mounts mounts;
+  const UniqueFd fd(open_local(mounts, path));
+  if (fd.get() == -EREMOTE) return true;
+  const Mount* mount = fd ? mounts.of(fd.get()) : nullptr;
+  return mount != nullptr && !traits_of(*mount).local;
 }
 
 }  // namespace inotifier

@@ -3,14 +3,19 @@
 #pragma once
 
 #include "fs/fs.hpp"
+#include "fs/mounts.hpp"
 
 namespace inotifier {
 
 class RealFs final : public Fs {
  public:
+  /// What a poller asks a remote volume, the volume is to answer; the pipeline gets what is known
+  /// here already.
+  enum class Reach { kLocal, kRemote };
+
   /// Ignores SIGIO for the whole process: a lease that a writer breaks sends it, and it would end
   /// us (fcntl(2)).
-  RealFs();
+  explicit RealFs(Reach reach = Reach::kLocal);
 
   int open_root(const std::string& path) override;
   int open_directory(int handle, const std::string& relative) override;
@@ -22,10 +27,14 @@ class RealFs final : public Fs {
   Nanos stamp_clock() override;
   Nanos wall_clock() override;
   std::optional<std::string> mounts_below(const std::string& path) override;
+
+ private:
+  Reach reach_;
+  Mounts mounts_;
 };
 
-/// What the type name of /proc/self/mountinfo says about `path`, without touching the path: a dead
-/// server would hang whoever does. True for network and FUSE file systems.
+/// Whether `path` leads to a network or FUSE file system, symbolic links followed; without touching
+/// that: a dead server would hang whoever does.
 bool is_remote(const std::string& path);
 
 }  // namespace inotifier

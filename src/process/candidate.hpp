@@ -54,6 +54,7 @@ struct Candidate {
     std::uint64_t position = 0;  ///< Files::queued() after it
   };
   std::optional<Mark> mark;
+  std::uint32_t listing = 0;  ///< the last listing that showed it
   Evidence evidence = Evidence::kScan;
   Origin origin = Origin::kLive;
   Stage stage = Stage::kPending;

@@ -243,6 +243,7 @@ Candidate Completion::leave_place(const RawEvent& event, bool& existed, Context&
 
 void Completion::on_found(const RawEvent& event, Context& context) {
   if (event.path.empty()) return;
+  if (Candidate* known = in_progress_.find(event.dir, event.name)) known->listing = event.listing;
   const auto verdict = filters_.file(event.path);
   if (verdict == Filters::Verdict::kTemporary) return on_temporary(event, context);
   if (verdict == Filters::Verdict::kExcluded) return;
@@ -256,6 +257,7 @@ void Completion::on_found(const RawEvent& event, Context& context) {
   if (!existed) {
     candidate.origin = event.origin;
     candidate.stage = Stage::kFound;
+    candidate.listing = event.listing;
     candidate.from = event.from_path;
     candidate.evidence = event.from_path.empty() ? Evidence::kScan : Evidence::kRename;
     if (filters_.is_temporary(event.from_path)) candidate.naming = Naming::kFromTemporary;
@@ -328,7 +330,11 @@ bool Completion::was_moved_here(const RawEvent& event, Context& context) {
 /// have moved to a directory that is still to be listed.
 void Completion::on_listed(const RawEvent& event, Context& context) {
   if (!event.rebuilt) return;
-  for (std::string& name : table_.unlisted(event.dir, event.listing)) {
+  std::vector<std::string> missing = table_.unlisted(event.dir, event.listing);
+  for (std::string& name : in_progress_.unlisted(event.dir, event.listing)) {
+    if (table_.find(event.dir, name) == nullptr) missing.push_back(std::move(name));
+  }
+  for (std::string& name : missing) {
     if (is_scan(event.origin)) {
       absences_.add_unseen(event.dir, std::move(name));
     } else {
@@ -367,6 +373,7 @@ void Completion::on_temporary(const RawEvent& event, Context& context) {
   bool existed = false;
   Candidate candidate = in_progress_.take(event.dir, event.name, existed);
   candidate.stage = Stage::kTemporary;
+  candidate.listing = event.listing;
   candidate.first_seen = context.now.wall;
   candidate.due = InProgress::kNever;
   if (options_.stalled_after != 0 && event.stat == nullptr) {

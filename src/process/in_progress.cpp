@@ -89,6 +89,15 @@ void InProgress::erase_directory(DirId dir) {
   }
 }
 
+std::vector<std::string> InProgress::unlisted(DirId dir, std::uint32_t listing) const {
+  std::vector<std::string> names;
+  if (!in_directory_.contains(dir)) return names;
+  for (const Candidate& one : slots_) {
+    if (one.dir == dir && one.listing != listing) names.push_back(one.name);
+  }
+  return names;
+}
+
 /// A timer whose file was taken, or put again for another time, is of no use.
 void InProgress::drop_stale_timers() {
   while (!timers_.empty() && is_stale(timers_.front())) {

@@ -27,6 +27,8 @@ class InProgress {
   Candidate take(DirId dir, std::string_view name, bool& existed);
   void put(Candidate candidate);
   void erase_directory(DirId dir);
+  /// Names of those in `dir` that listing number `listing` did not show.
+  std::vector<std::string> unlisted(DirId dir, std::uint32_t listing) const;
 
   /// Takes the one whose time has come, if any.
   std::optional<Candidate> take_due(Nanos now);

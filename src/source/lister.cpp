@@ -37,7 +37,7 @@ bool Lister::identify(DirId parent) {
   Stat stat;
   if (fs_.stat(handle_, "", stat) != 0) return false;
   const auto is = [&](DirId dir) {
-    return table.at(dir).inode == stat.inode && table.at(dir).dev == stat.dev;
+    return table.at(dir).inode == stat.inode && table.at(dir).mount == stat.mount;
   };
   DirId dir = kRootDir;
   if (parent == kNoDir) {

@@ -23,7 +23,7 @@ int OpenDirectories::open(DirId dir) {
   if (handle < 0) return -1;
   Stat stat;
   const auto& known = table_.at(dir);
-  if (fs_.stat(handle, "", stat) != 0 || stat.inode != known.inode || stat.dev != known.dev) {
+  if (fs_.stat(handle, "", stat) != 0 || stat.inode != known.inode || stat.mount != known.mount) {
     fs_.close(handle);
     return -1;
   }

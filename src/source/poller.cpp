@@ -86,9 +86,10 @@ void Poller::hurry() {
 }
 
 void Poller::run(const std::shared_ptr<Shared>& shared) {
+  RealFs fs(RealFs::Reach::kRemote);
   const auto pause = std::chrono::nanoseconds(shared->options.interval);
   while (true) {
-    round(*shared);
+    round(*shared, fs);
     std::unique_lock lock(shared->mutex);
     shared->wake.wait_for(lock, pause, [&] { return shared->stopped || shared->hurried; });
     shared->hurried = false;
@@ -99,8 +100,7 @@ void Poller::run(const std::shared_ptr<Shared>& shared) {
   }
 }
 
-void Poller::round(Shared& shared) {
-  RealFs fs;
+void Poller::round(Shared& shared, Fs& fs) {
   const Options& options = shared.options;
   PollResult parcel;
   parcel.watch = options.watch;
@@ -123,6 +123,12 @@ void Poller::round(Shared& shared) {
     return;
   }
   const UniqueFd holder(root);
+  if (fs.traits(root).local) {
+    parcel.unmounted = true;
+    parcel.end_of_round = true;
+    send();
+    return;
+  }
   std::vector<std::string> asked;
   {
     const std::lock_guard lock(shared.mutex);

@@ -18,7 +18,7 @@
 #include <vector>
 
 #include "base/event_fd.hpp"
-#include "inotifier/stat.hpp"
+#include "fs/fs.hpp"
 
 namespace inotifier {
 
@@ -35,6 +35,7 @@ struct PollResult {
   bool end_of_round = false;
   bool whole = true;             ///< at the end: every directory could be read
   int root_error = 0;            ///< the root could not be opened; nothing was seen
+  bool unmounted = false;        ///< the root is on no remote volume any more; nothing was seen
   std::int64_t directories = 0;  ///< at the end
   std::vector<std::pair<std::string, int>> unreadable;  ///< directories, errno
 };
@@ -83,7 +84,7 @@ class Poller {
  private:
   struct Shared;
   static void run(const std::shared_ptr<Shared>& shared);
-  static void round(Shared& shared);
+  static void round(Shared& shared, Fs& fs);
   std::shared_ptr<Shared> shared_;
 };
 

@@ -31,11 +31,15 @@ DirId RemoteWatch::directory(std::string_view path) {
 }
 
 void RemoteWatch::on_poll_result(const PollResult& result) {
-  if (result.root_error != 0) {
+  if (result.root_error != 0 || result.unmounted) {
     if (!std::exchange(lost_, true)) {
       Value::Map data;
-      data.emplace_back("reason", result.root_error == ENOENT ? "missing" : "unreadable");
-      data.emplace_back("detail", describe("open", "the root", result.root_error));
+      data.emplace_back("reason", result.unmounted              ? "unmounted"
+                                  : result.root_error == ENOENT ? "missing"
+                                                                : "unreadable");
+      if (!result.unmounted) {
+        data.emplace_back("detail", describe("open", "the root", result.root_error));
+      }
       out_.sink().on_status("lost", std::move(data));
     }
     return;

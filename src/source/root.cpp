@@ -6,7 +6,7 @@
 namespace inotifier {
 namespace {
 
-/// A line is "<device> <path relative to the root>".
+/// A line is "<mount> <path relative to the root>".
 std::set<std::string> paths_of(const std::string& lines) {
   std::set<std::string> paths;
   for (std::size_t begin = 0; begin < lines.size();) {
@@ -37,7 +37,7 @@ int Root::open() {
   const int handle = fs_.open_root(path_);
   Stat stat;
   if (handle >= 0 && fs_.stat(handle, "", stat) == 0 && stat.inode == stat_.inode &&
-      stat.dev == stat_.dev) {
+      stat.mount == stat_.mount) {
     handle_ = handle;
     return handle_;
   }
@@ -71,22 +71,22 @@ Root::Change Root::check() {
     fs_.close(handle);
     return change;
   }
-  const bool same = stat.inode == stat_.inode && stat.dev == stat_.dev;
+  const bool same = stat.inode == stat_.inode && stat.mount == stat_.mount;
   if (attached_ && same) {
     fs_.close(handle);
     return change;
   }
   if (attached_) {
-    change.lost = stat.dev == stat_.dev ? "replaced"
-                  : stat.mount_root     ? "mounted_over"
-                                        : "unmounted";
+    change.lost = stat.mount == stat_.mount ? "replaced"
+                  : stat.mount_root         ? "mounted_over"
+                                            : "unmounted";
     close();
     attached_ = false;
   }
   // An empty directory where a volume was mounted is not the watched tree; one that was our root
   // before something was mounted over it is.
   const bool lost_volume = ever_attached_ && stat_.mount_root && !stat.mount_root &&
-                           !plain_.contains({stat.dev, stat.inode});
+                           !plain_.contains({stat.mount, stat.inode});
   const bool not_yet_mounted =
       !ever_attached_ && mount_expected_ && !stat.mount_root && is_empty(fs_, handle);
   if (lost_volume || not_yet_mounted) {
@@ -94,7 +94,7 @@ Root::Change Root::check() {
     if (change.lost.empty()) change.lost = "unmounted";
     return change;
   }
-  if (!stat.mount_root) plain_.emplace(stat.dev, stat.inode);
+  if (!stat.mount_root) plain_.emplace(stat.mount, stat.inode);
   attached_ = ever_attached_ = change.found = true;
   stat_ = stat;
   handle_ = handle;
@@ -112,7 +112,7 @@ Root::Mounts Root::mount_changes() {
   const auto after = paths_of(mounts);
   std::set_difference(before.begin(), before.end(), after.begin(), after.end(),
                       std::back_inserter(changes.gone));
-  // The same path with another device is a new volume too.
+  // The same path with another mount is a new volume too.
   for (const std::string& path : after) changes.mounted.push_back(path);
   mounts_ = std::move(mounts);
   return changes;

@@ -50,10 +50,7 @@ class Root {
   /// Compares path and knowledge. If it was lost and found at once, both are set.
   Change check();
 
-  std::uint64_t inode() const { return stat_.inode; }
-  std::uint64_t dev() const { return stat_.dev; }
-  Nanos btime() const { return stat_.btime; }
-  bool is_mount() const { return stat_.mount_root; }
+  const Stat& stat() const { return stat_; }
   const FsTraits& traits() const { return traits_; }
 
   struct Mounts {
@@ -73,7 +70,7 @@ class Root {
   bool mount_expected_ = false;
   Stat stat_;  ///< of the root that is, or last was, attached
   FsTraits traits_;
-  std::set<std::pair<std::uint64_t, std::uint64_t>> plain_;  ///< device, inode: roots, no mounts
+  std::set<std::pair<std::uint64_t, std::uint64_t>> plain_;  ///< mount, inode: roots, no volumes
   std::string mounts_;
 };
 

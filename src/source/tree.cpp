@@ -47,11 +47,11 @@ std::string advice(int error) {
 bool Tree::is_at(DirId dir, const std::string& path) {
   Stat stat;
   return fs_.stat(root_.open(), path, stat) == 0 && stat.inode == table_.at(dir).inode &&
-         stat.dev == table_.at(dir).dev;
+         stat.mount == table_.at(dir).mount;
 }
 
 const FsTraits& Tree::traits_of(DirId dir) const {
-  const auto other = others_.find(table_.at(dir).dev);
+  const auto other = others_.find(table_.at(dir).mount);
   return other == others_.end() ? root_.traits() : other->second;
 }
 
@@ -293,9 +293,9 @@ DirId Tree::arm(DirId parent, const std::string& name, int handle, const Stat& s
   }
   table_changed();
   set_watch(dir, wd);
-  table_.set_identity(dir, stat.inode, stat.dev, stat.btime, stat.mount_root);
-  if (stat.dev != root_.dev() && !others_.contains(stat.dev)) {
-    others_[stat.dev] = fs_.traits(handle);
+  table_.set_identity(dir, stat);
+  if (stat.mount != root_.stat().mount && !others_.contains(stat.mount)) {
+    others_[stat.mount] = fs_.traits(handle);
   }
   // Writes of other machines give no events: look from time to time as well.
   if (!traits_of(dir).local && notifier_ != nullptr) unwatched_.insert(dir);

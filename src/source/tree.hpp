@@ -131,7 +131,7 @@ class Tree {
   OpenDirectories open_;
   std::set<DirId> unwatched_;
   std::set<std::string> lost_volumes_;        ///< relative paths of volumes that went away
-  std::map<std::uint64_t, FsTraits> others_;  ///< of what is mounted below it, by device
+  std::map<std::uint64_t, FsTraits> others_;  ///< of what is mounted below it, by mount
   Scan scan_;
   Search search_;
 };

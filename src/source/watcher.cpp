@@ -230,7 +230,7 @@ void Watcher::check_root() {
 }
 
 void Watcher::adopt() {
-  tree_.table().set_identity(kRootDir, root_.inode(), root_.dev(), root_.btime(), root_.is_mount());
+  tree_.table().set_identity(kRootDir, root_.stat());
   if (options_.require_lease && !root_.traits().leases) tell_no_lease(root_.traits(), true);
   const bool was_lost = std::exchange(lost_told_, false);
   if (was_lost) out_.sink().on_status("restored", {});

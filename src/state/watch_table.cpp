@@ -44,14 +44,16 @@ void WatchTable::forget_changes() {
   changed_.clear();
 }
 
-void WatchTable::set_identity(DirId dir, std::uint64_t inode, std::uint64_t dev, Nanos btime,
-                              bool mounted) {
+void WatchTable::set_identity(DirId dir, const Stat& stat) {
   Directory& self = directories_[dir];
-  self.dev = dev;  // changes with every mount: kept by nobody
-  if (self.inode == inode && self.btime == btime && self.mounted == mounted) return;
-  self.mounted = mounted;
-  self.inode = inode;
-  self.btime = btime;
+  self.dev = stat.dev;  // this and the next change with every mount: kept by nobody
+  self.mount = stat.mount;
+  if (self.inode == stat.inode && self.btime == stat.btime && self.mounted == stat.mount_root) {
+    return;
+  }
+  self.mounted = stat.mount_root;
+  self.inode = stat.inode;
+  self.btime = stat.btime;
   note_change(dir);
 }
 

@@ -26,6 +26,7 @@ class WatchTable {
     std::string name;
     std::uint64_t inode = 0;
     std::uint64_t dev = 0;
+    std::uint64_t mount = 0;  ///< as Stat::mount
     Nanos btime = 0;
     DirId parent = kNoDir;  ///< kNoDir: the root, or detached
     DirId first_child = kNoDir;
@@ -66,7 +67,7 @@ class WatchTable {
   }
   void forget_changes();
   bool has_changes() const { return !changed_.empty(); }
-  void set_identity(DirId dir, std::uint64_t inode, std::uint64_t dev, Nanos btime, bool mounted);
+  void set_identity(DirId dir, const Stat& stat);
 
   DirId child(DirId parent, std::string_view name) const;
   /// By path relative to the root; kNoDir if unknown.

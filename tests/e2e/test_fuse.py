@@ -1,6 +1,7 @@
 """A FUSE file system stands for all that give no events for others' writes: bindfs mirrors a directory
 that is written from behind. It is polled, and a file is finished when it was quiet."""
 
+import json
 import os
 import signal
 import subprocess
@@ -8,7 +9,7 @@ import time
 
 import pytest
 
-from harness import nanoseconds, wait_for
+from harness import BINARY, nanoseconds, wait_for
 
 
 @pytest.fixture
@@ -94,3 +95,57 @@ def test_dead_server_keeps_nobody_waiting(workdir, daemons, mirror):
             daemon.collector.wait(path=other / f"f{i}")
     finally:
         os.kill(server, signal.SIGCONT)
+
+
+def test_the_root_is_a_link_to_it(workdir, daemons, mirror):
+    behind, mount = mirror
+    link = workdir / "link"
+    link.symlink_to(mount.name)
+    daemon = start(workdir, daemons, link)
+    wait_for(lambda: "watch.scanned/in/" in daemon.told(), what="the first round")
+    (behind / "new").write_bytes(b"x")
+    daemon.collector.wait(path=link / "new")
+
+
+def test_unmounted_is_lost_and_nothing_is_removed(workdir, daemons, mirror, tool):
+    behind, mount = mirror
+    for i in range(3):
+        (behind / f"f{i}").write_bytes(b"x")
+    daemon = start(workdir, daemons, mount)
+    for i in range(3):
+        daemon.collector.wait(path=mount / f"f{i}")
+    subprocess.run(["umount", "-l", str(mount)], check=True)
+    wait_for(lambda: "watch.lost/in/" in daemon.told(), what="watch.lost")
+    again = subprocess.Popen([tool("bindfs"), "-f", str(behind), str(mount)])
+    try:
+        wait_for(lambda: "watch.restored/in/" in daemon.told(), what="watch.restored")
+        (behind / "late").write_bytes(b"x")
+        daemon.collector.wait(path=mount / "late")
+        assert not daemon.collector.of("file.removed")
+        assert set(daemon.announced().values()) == {1}
+    finally:
+        subprocess.run(["umount", "-l", str(mount)], check=False)
+        again.terminate()
+        again.wait(timeout=10)
+
+
+def test_temporary_files_that_are_gone_are_forgotten(workdir, daemons, mirror):
+    behind, mount = mirror
+    daemon = start(workdir, daemons, mount)
+    wait_for(lambda: "watch.scanned/in/" in daemon.told(), what="the first round")
+    parts = [behind / f"{i}.part" for i in range(10)]
+
+    def in_progress():
+        told = subprocess.run(
+            [BINARY, "status", "--json", "--endpoint", daemon.fetch_endpoint],
+            capture_output=True,
+            check=True,
+        )
+        return json.loads(told.stdout)["watches"][0]["in_progress"]
+
+    for part in parts:
+        part.touch()
+    wait_for(lambda: in_progress() == 10, what="the temporary files")
+    for part in parts:
+        part.unlink()
+    wait_for(lambda: in_progress() == 0, what="that they are forgotten")

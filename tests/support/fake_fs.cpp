@@ -369,6 +369,7 @@ int FakeFs::stat(int handle, const std::string& relative, Stat& out) {
   fill(at.inode(), out);
   at.inode().looked_at = true;
   note_look(handle, relative, at.inode());
+  out.mount = at.mount + 1;
   out.mount_root = is_top(at);
   return 0;
 }

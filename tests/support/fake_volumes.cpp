@@ -157,7 +157,7 @@ std::optional<std::string> FakeFs::mounts_below(const std::string& path) {
   for (const Mount& mount : mounts_) {
     const std::string point = path_of(mount.point);
     if (point != path && !point.starts_with(path + '/')) continue;
-    std::string line = std::to_string(mount.top->inode->volume->dev) + ' ';
+    std::string line = std::to_string(mount.id) + ' ';
     if (point != path) line += point.substr(path.size() + 1);
     lines.push_back(std::move(line));
   }

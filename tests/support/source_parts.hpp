@@ -47,7 +47,7 @@ struct SourceParts {
   }
   void attach() {
     root.check();
-    tree.table().set_identity(kRootDir, root.inode(), root.dev(), root.btime(), false);
+    tree.table().set_identity(kRootDir, root.stat());
   }
   void pass(Nanos time) {
     now += time;
