@@ -14,7 +14,8 @@ import zmq
 import inotifier
 from harness import PATIENCE, wait_for
 from inotifier import aio
-from inotifier.connection import default_endpoint, read_keys
+from inotifier.connection import read_keys
+from inotifier.places import find
 from programs import PYTHON, environment, keys, make_keys, put
 
 # Told within three seconds: the client's own deadlines add up to that, and a busy machine wakes it
@@ -256,16 +257,86 @@ def test_a_daemon_that_is_killed_in_the_handshake_is_waited_for(workdir, daemons
         assert consumer.next(10 * PATIENCE)
 
 
-def test_default_endpoints(monkeypatch, workdir):
-    monkeypatch.delenv("INOTIFIER_FETCH_ENDPOINT", raising=False)
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(workdir))
-    assert default_endpoint("fetch") == "ipc:///run/inotifier/fetch"
-    (workdir / "inotifier").mkdir()
-    (workdir / "inotifier" / "fetch").touch()
-    assert default_endpoint("fetch") == f"ipc://{workdir}/inotifier/fetch"
-    assert default_endpoint("publish") == "ipc:///run/inotifier/publish"
+@pytest.fixture
+def places(monkeypatch, workdir):
+    """No place but those in workdir; as the rule has them."""
+    from inotifier import places
+
+    uid = os.geteuid()
+    for name in ("INOTIFIER_FETCH_ENDPOINT", "INOTIFIER_PUBLISH_ENDPOINT", "XDG_RUNTIME_DIR"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(places, "RUNTIME", f"{workdir}/user")
+    monkeypatch.setattr(places, "FALLBACK", f"{workdir}/tmp")
+    monkeypatch.setattr(places, "SERVICE", f"{workdir}/service")
+    return {
+        "xdg": workdir / "xdg/inotifier",
+        "user": workdir / f"user/{uid}/inotifier",
+        "tmp": workdir / f"tmp/inotifier-{uid}",
+        "service": workdir / "service",
+    }
+
+
+def found(purpose="fetch"):
+    return find(purpose).endpoint
+
+
+def test_where_the_daemon_is(monkeypatch, workdir, places):
+    for place in ("service", "tmp", "user", "xdg"):  # the later ones go before
+        places[place].mkdir(parents=True, mode=0o700)
+        (places[place] / "fetch").touch()
+        if place == "xdg":
+            monkeypatch.setenv("XDG_RUNTIME_DIR", f"{workdir}/xdg/")
+        assert found() == f"ipc://{places[place]}/fetch"
+        assert found("publish") == f"ipc://{workdir}/service/publish", "the last, if none is there"
+    monkeypatch.setenv("XDG_RUNTIME_DIR", "xdg")  # not absolute: the specification ignores it
+    assert found() == f"ipc://{places['user']}/fetch"
+    (places["user"] / "fetch").unlink()
+    places["tmp"].chmod(0o777)
+    assert found() == f"ipc://{workdir}/service/fetch", "another may have put it there"
     monkeypatch.setenv("INOTIFIER_FETCH_ENDPOINT", "tcp://a:1")
-    assert default_endpoint("fetch") == "tcp://a:1"
+    assert found() == "tcp://a:1"
+
+
+@pytest.mark.parametrize(
+    "text, chosen",
+    [
+        ('["ipc://{w}/none", "ipc://{w}/there"]', "ipc://{w}/there"),
+        ("ipc://{w}/there,tcp://127.0.0.1:1", "ipc://{w}/there"),
+        ("tcp://127.0.0.1:1, ipc://{w}/there", "ipc://{w}/there"),
+        ("ipc://{w}/none,tcp://127.0.0.1:1", "ipc://{w}/none"),
+        ('["tcp://*:7557"]', "tcp://127.0.0.1:7557"),
+        ("tcp://0.0.0.0:7557", "tcp://127.0.0.1:7557"),
+        ("tcp://[::]:7557", "tcp://[::1]:7557"),
+    ],
+)
+def test_the_daemons_list_of_endpoints_serves_the_client(monkeypatch, workdir, text, chosen):
+    (workdir / "there").touch()
+    monkeypatch.setenv("INOTIFIER_FETCH_ENDPOINT", text.replace("{w}", str(workdir)))
+    assert found() == chosen.replace("{w}", str(workdir))
+
+
+@pytest.mark.parametrize("text", ['["{f}","tcp://127.0.0.1:*"]', "{f}, tcp://127.0.0.1:*"])
+def test_one_variable_serves_daemon_and_client(monkeypatch, workdir, daemons, text):
+    daemon = daemons(workdir)
+    daemon.stop()
+    value = text.replace("{f}", daemon.fetch_endpoint)
+    daemon.environment = {**(daemon.environment or os.environ), "INOTIFIER_FETCH_ENDPOINT": value}
+    daemon.start()
+    monkeypatch.setenv("INOTIFIER_FETCH_ENDPOINT", value)
+    with inotifier.Requester() as requester:
+        assert requester.endpoint == daemon.fetch_endpoint
+
+
+def test_every_place_that_was_tried_is_named(monkeypatch, workdir, places):
+    monkeypatch.setenv("XDG_RUNTIME_DIR", f"{workdir}/xdg")
+    with pytest.raises(inotifier.NothingListens) as caught:
+        inotifier.Requester(connect_timeout=0)
+    for place in places.values():
+        assert f"ipc://{place}/fetch" in str(caught.value)
+    assert "INOTIFIER_FETCH_ENDPOINT" in str(caught.value)
+    with pytest.raises(inotifier.NothingListens) as caught:
+        inotifier.Requester(f"ipc://{workdir}/none", connect_timeout=0)
+    assert "xdg" not in str(caught.value)
 
 
 # --- keys

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Dict, List, NamedTuple, Optional
 
 from django.conf import settings
+from inotifier.places import find
 
 KEYS = (
     "CONSUMER",
@@ -63,7 +64,9 @@ def config() -> Config:
     """The setting with its defaults. Takes for granted that the checks have passed."""
     value = raw()
     daemon = _daemon(value.get("DAEMON") or {})
-    endpoint = value.get("FETCH_ENDPOINT") or os.environ.get("INOTIFIER_FETCH_ENDPOINT") or None
+    endpoint = value.get("FETCH_ENDPOINT") or None
+    if endpoint is None and os.environ.get("INOTIFIER_FETCH_ENDPOINT"):
+        endpoint = find("fetch").endpoint
     if endpoint is None and daemon.watches:
         endpoint = own_endpoint(daemon, "fetch")
     return Config(

@@ -5,11 +5,12 @@ import itertools
 import os
 import stat
 import struct
-from typing import Optional, Union
+from typing import Optional, Tuple, Union
 
 import zmq
 
 from .errors import BadEndpoint, BadKey
+from .places import find
 from .steps import Socket
 
 PathLike = Union[str, "os.PathLike[str]"]
@@ -37,6 +38,7 @@ class Connection:
     endpoint: str
     keys: Optional[Keys]
     connect_timeout: float
+    tried: Tuple[str, ...] = ()  # other places, where nothing was
 
     @classmethod
     def of(
@@ -47,43 +49,20 @@ class Connection:
         key: Optional[PathLike],
         connect_timeout: float,
     ) -> "Connection":
-        endpoint = endpoint or default_endpoint(purpose)
+        endpoint, tried = find(purpose, endpoint)
         if not endpoint.startswith(("ipc://", "tcp://")):
             raise bad_endpoint(purpose, endpoint, "neither ipc:// nor tcp://")
-        return cls(purpose, endpoint, read_keys(server_key, key), connect_timeout)
+        return cls(purpose, endpoint, read_keys(server_key, key), connect_timeout, tried)
+
+    @property
+    def places(self) -> str:
+        """Everywhere it was looked for, for people."""
+        return ", ".join((*self.tried, self.endpoint))
 
 
 def bad_endpoint(purpose: str, endpoint: str, why: str) -> BadEndpoint:
     return BadEndpoint(
         f'"{endpoint}": {why}; an endpoint is ipc:///run/inotifier/{purpose} or {EXAMPLES[purpose]}'
-    )
-
-
-def default_endpoint(purpose: str) -> str:
-    """INOTIFIER_PUBLISH_ENDPOINT or INOTIFIER_FETCH_ENDPOINT, else the person's socket if it is
-    there, else the service's."""
-    given = os.environ.get(f"INOTIFIER_{purpose.upper()}_ENDPOINT")
-    if given:
-        return given
-    directory = os.environ.get("XDG_RUNTIME_DIR")
-    if directory and os.path.exists(f"{directory}/inotifier/{purpose}"):
-        return f"ipc://{directory}/inotifier/{purpose}"
-    fallback = f"/tmp/inotifier-{os.geteuid()}"
-    if os.path.exists(f"{fallback}/{purpose}") and _is_ours(fallback):
-        return f"ipc://{fallback}/{purpose}"
-    return f"ipc:///run/inotifier/{purpose}"
-
-
-def _is_ours(directory: str) -> bool:
-    """Whether nobody else can have put a socket there: everybody may write to /tmp."""
-    try:
-        there = os.lstat(directory)
-    except OSError:
-        return False
-    return (
-        stat.S_ISDIR(there.st_mode)
-        and there.st_uid == os.geteuid()
-        and not there.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
     )
 
 

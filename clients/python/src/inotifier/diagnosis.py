@@ -73,13 +73,18 @@ def _connect(connection: Connection, deadline: float) -> socket.socket:
     raise failure
 
 
-def _explain(endpoint: str, error: OSError) -> ConnectionFailed:
+def _explain(connection: Connection, error: OSError) -> ConnectionFailed:
+    endpoint = connection.endpoint
     if isinstance(error, socket.timeout) or error.errno == errno.ETIMEDOUT:
         return NothingListens(
             f"{endpoint}: no answer: is the address right, and no firewall between?"
         )
     if error.errno == errno.ENOENT:
-        return NothingListens(f"{endpoint}: no such socket: is the daemon running (inotifier run)?")
+        where, variable = connection.places, f"INOTIFIER_{connection.purpose.upper()}_ENDPOINT"
+        more = f" If it is elsewhere, {variable} tells." if connection.tried else ""
+        return NothingListens(
+            f"{where}: no such socket: is the daemon running (inotifier run)?{more}"
+        )
     if error.errno == errno.ECONNREFUSED:
         return NothingListens(
             f"{endpoint}: nothing listens there: is the daemon running (inotifier run)?"
@@ -125,7 +130,7 @@ def diagnose(connection: Connection) -> Optional[ConnectionFailed]:
     except BadEndpoint as failure:
         return failure
     except OSError as error:
-        return _explain(endpoint, error)
+        return _explain(connection, error)
     with peer:
         mechanism = _greeted_mechanism(peer, deadline)
     if not mechanism:
