@@ -387,7 +387,7 @@ def test_a_key_that_may_only_read(workdir, secured):
     with inotifier.Consumer("c", **place) as consumer:
         with pytest.raises(inotifier.RequestError) as caught:
             consumer.next(10 * PATIENCE)
-    assert caught.value.code == "not_allowed"
+    assert caught.value.code == "not_allowed" and 'access = "all"' in str(caught.value)
 
 
 def test_key_files_that_are_wrong(tmp_path):
@@ -403,10 +403,12 @@ def test_key_files_that_are_wrong(tmp_path):
 
     assert "server_key" in refused(None, secret)
     assert "INOTIFIER_KEY" in refused(public, None)
-    assert "keygen" in refused(tmp_path / "none", secret)
+    assert "copy it from its machine" in refused(tmp_path / "none", secret)
+    assert "keygen NAME makes it" in refused(public, tmp_path / "none")
+    assert "are of one pair" in refused(secret, secret)
+    assert "are of one pair" in refused(tmp_path / "a.key", secret)
+    assert "public key only" in refused(public, public), "not advice on its mode"
     assert "no regular file" in refused(tmp_path, secret)
-    (tmp_path / "a.key").chmod(0o600)
-    assert "public key only" in refused(public, tmp_path / "a.key")
     secret.chmod(0o640)
     assert "chmod 600" in refused(public, secret)
     secret.chmod(0o600)

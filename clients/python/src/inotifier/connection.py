@@ -92,6 +92,7 @@ def _key_lines(path: str, text: str) -> "dict[str, bytes]":
 
 
 def _read_key_file(path: str, secret: bool) -> "dict[str, bytes]":
+    """`secret`: our own file; else the daemon's public one."""
     try:
         # O_NONBLOCK: a FIFO that lies there must not hold us up.
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
@@ -99,21 +100,34 @@ def _read_key_file(path: str, secret: bool) -> "dict[str, bytes]":
             status = os.fstat(descriptor)
             if not stat.S_ISREG(status.st_mode):
                 raise BadKey(f"{path} is no regular file")
-            if secret:
-                _check_secret_file(path, status)
             text = os.read(descriptor, LARGEST_KEY_FILE + 1)
         finally:
             os.close(descriptor)
     except OSError as error:
-        remedy = ""
-        if isinstance(error, FileNotFoundError):
-            remedy = ": inotifier keygen makes key files"
-        elif isinstance(error, PermissionError):
-            remedy = ": it must belong to the user who uses it"
-        raise BadKey(f"{path}: {error.strerror}{remedy}") from None
+        raise BadKey(f"{path}: {error.strerror}{_remedy(error, secret)}") from None
     if len(text) > LARGEST_KEY_FILE:
         raise BadKey(f"{path} is larger than {LARGEST_KEY_FILE} bytes: it is no key file")
-    return _key_lines(path, text.decode("utf-8", "replace"))
+    keys = _key_lines(path, text.decode("utf-8", "replace"))
+    if secret and "secret-key" not in keys:
+        raise BadKey(
+            f"{path} has a public key only: give the file with the secret one (inotifier "
+            "keygen calls it NAME.key_secret)"
+        )
+    if secret:
+        _check_secret_file(path, status)
+    return keys
+
+
+def _remedy(error: OSError, secret: bool) -> str:
+    if isinstance(error, FileNotFoundError):
+        if secret:
+            return ": inotifier keygen NAME makes it, as NAME.key_secret"
+        return ": it is the daemon's public key: copy it from its machine (server.key)"
+    if isinstance(error, PermissionError):
+        if secret:
+            return ": it must belong to the user who uses it"
+        return ": it is public: let everybody read it (chmod 644)"
+    return ""
 
 
 def _check_secret_file(path: str, status: os.stat_result) -> None:
@@ -148,17 +162,17 @@ def read_keys(server_key: Optional[PathLike], key: Optional[PathLike]) -> Option
         )
     server = _read_key_file(server_file, secret=False)
     own = _read_key_file(own_file, secret=True)
-    if "secret-key" not in own:
-        raise BadKey(
-            f"{own_file} has a public key only: give the file with the secret one (inotifier "
-            "keygen calls it NAME.key_secret)"
-        )
     try:
         fits = zmq.curve_public(own["secret-key"]) == own["public-key"]
     except (zmq.ZMQError, ValueError):
         fits = False
     if not fits:
         raise BadKey(f"{own_file}: public-key and secret-key are of two pairs")
+    if server["public-key"] == own["public-key"]:
+        raise BadKey(
+            f"{server_file} and {own_file} are of one pair: server_key is the daemon's public key, "
+            "key our own secret one"
+        )
     return Keys(server["public-key"], own["public-key"], own["secret-key"])
 
 

@@ -56,7 +56,13 @@ def error_in(reply: Map) -> Optional[RequestError]:
     error = reply.get("error")
     if not isinstance(error, dict):
         return RequestError("", "the daemon gave no reason")
-    return RequestError(str(error.get("code", "")), str(error.get("message", "")))
+    code, message = str(error.get("code", "")), str(error.get("message", ""))
+    if code == "not_allowed" and 'access = "all"' not in message:
+        message += (
+            "; access = \"all\" in this client's public key file, in the daemon's directory of "
+            "clients, allows it"
+        )
+    return RequestError(code, message)
 
 
 def unknown_op(endpoint: str, op: str) -> ProtocolMismatch:
