@@ -13,6 +13,7 @@ from typing import Any, Dict
 
 import pytest
 
+import documentation
 import inotifier
 from inotifier import aio
 from inotifier.testing import FakeAsyncConsumer, FakeConsumer, make_event
@@ -22,7 +23,8 @@ HERE = pathlib.Path(__file__).resolve().parents[1]
 
 
 def blocks():
-    return re.findall(r"```python\n(.*?)```", (HERE / "README.md").read_text(), re.S)
+    first = [each for each in documentation.blocks("README.md") if "inotifier.Consumer" in each]
+    return first + documentation.blocks("clients/python/README.md")
 
 
 def test_the_wheel(tmp_path):

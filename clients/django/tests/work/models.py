@@ -7,3 +7,10 @@ class Work(models.Model):
     event_id = models.CharField(max_length=100)
     path = models.TextField()
     pid = models.IntegerField()
+
+
+class Instance(models.Model):
+    """What the examples of the documentation store."""
+
+    path = models.TextField(unique=True)
+    size = models.BigIntegerField(null=True)
