@@ -47,20 +47,21 @@ void Auditor::on_event(const Event& event) {
   }
   if (look == nullptr) return note("announced, but the daemon never saw that there: " + text);
   if (!look->quiet) note("announced while it is written: " + text);
-  const Version version{look->content, path};
-  const auto [known, is_new] = ids_.try_emplace(event.id, version);
+  const auto [known, is_new] = ids_.try_emplace(event.id, Version{*look, path});
   if (!is_new) {
-    if (known->second != version) note("one id for two versions: " + text);
+    if (known->second.path != path || !is_same(known->second.look, *look)) {
+      note("one id for two versions: " + text);
+    }
     if (!rewound_) note("announced twice under one id: " + text);
   }
-  if (strict_ && last_.contains(path) && last_[path] == look->content) {
+  if (strict_ && last_.contains(path) && last_[path].content == look->content) {
     note("the same content announced again: " + text);
   }
   const auto there = at_start_.find(path);
   if (there != at_start_.end() && there->second == look->content) {
     note("announced though it was there already: " + text);
   }
-  last_[path] = look->content;
+  last_[path] = *look;
 }
 
 bool Auditor::is_news(const std::string& path, const FakeFs::Seen& seen) const {
@@ -90,7 +91,8 @@ void Auditor::compare() {
         Names& name = names[seen.name];
         name.path = path;
         const auto found = last_.find(path);
-        if (found != last_.end() && found->second == inode.content) name.is_announced = true;
+        const FakeLook look = world_.fs().look_of(inode);
+        if (found != last_.end() && is_same(found->second, look)) name.is_announced = true;
         name.what =
             (found == last_.end() ? "never announced: " : "its last version was not announced: ") +
             path + " (inode " + std::to_string(inode.number) + ", size " +

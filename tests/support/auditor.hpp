@@ -27,6 +27,8 @@ class Auditor {
   void on_event(const Event& event);
   /// The journal was set back: what it does not know any more is announced again.
   void on_rewind() { rewound_ = true; }
+  /// Records are lost.
+  void on_gap() { unseen_ = true; }
   /// Everybody has closed, nothing fails any more, and time enough has passed.
   void compare();
   void compare_status();
@@ -37,11 +39,16 @@ class Auditor {
 
  private:
   struct Version {
-    std::uint64_t content = 0;
+    FakeLook look;
     std::string path;
-    bool operator==(const Version&) const = default;
   };
   void note(const std::string& problem);
+  /// Whether two looks show one version, as far as it can be told: where a writer sets the times
+  /// back to what they were, and nobody sees it do so, there is nothing to tell it by.
+  bool is_same(const FakeLook& one, const FakeLook& other) const {
+    return one.content == other.content ||
+           (unseen_ && one.times_set && other.times_set && one.same_identity(other));
+  }
   /// Whether this name is to be announced at all.
   bool is_news(const std::string& path, const FakeFs::Seen& seen) const;
 
@@ -51,8 +58,9 @@ class Auditor {
   bool strict_;
   bool progress_;
   bool rewound_ = false;
+  bool unseen_ = false;
   std::map<std::string, std::uint64_t> at_start_;  ///< path -> content
-  std::map<std::string, std::uint64_t> last_;      ///< path -> content announced last
+  std::map<std::string, FakeLook> last_;           ///< path -> what was announced last
   std::map<std::string, Version> ids_;
   std::size_t announced_ = 0;
   std::string problem_;

@@ -342,6 +342,7 @@ int FakeFs::set_times(const std::string& path, std::int64_t seconds) {
   const Nanos most = INT64_MAX / kSecond;
   const Nanos time = std::clamp(seconds, -most, most) * kSecond;
   dentry->inode->mtime = dentry->inode->atime = time - time % options_.granularity;
+  dentry->inode->times_set = true;
   notify_both(*dentry, IN_ATTRIB);
   return 0;
 }
@@ -354,6 +355,7 @@ int FakeFs::copy_times(const std::string& from, const std::string& to) {
   dentry->inode->ctime = stamp(*dentry->inode);
   dentry->inode->mtime = source->inode->mtime;
   dentry->inode->atime = source->inode->atime;
+  dentry->inode->times_set = true;
   notify_both(*dentry, IN_ATTRIB);
   return 0;
 }

@@ -144,11 +144,14 @@ FakeFs::Where FakeFs::walk(Where from, std::string_view path, bool follow, int& 
   }
 }
 
-int FakeFs::locate(const std::string& path, Place& place) {
-  // Whoever made a file has got its access by the time of the next command.
+void FakeFs::end_creation() {
   if (const InodePtr made = creating_.lock()) {
     for (FakeInode::Access& access : made->writers) access.from = std::min(access.from, now_.mono);
   }
+}
+
+int FakeFs::locate(const std::string& path, Place& place) {
+  end_creation();  // at the latest by the time of the next command
   const auto slash = path.rfind('/');
   place.name = path.substr(slash + 1);
   int error = 0;
@@ -205,7 +208,10 @@ Nanos FakeFs::stamp(FakeInode& inode) {
   return time - time % options_.granularity;
 }
 
-void FakeFs::stamp_data(FakeInode& inode) { inode.mtime = inode.ctime = stamp(inode); }
+void FakeFs::stamp_data(FakeInode& inode) {
+  inode.mtime = inode.ctime = stamp(inode);
+  inode.times_set = false;
+}
 
 /// The content is another one; nobody who has it open for writing means that it is finished.
 void FakeFs::changed(FakeInode& inode) {
@@ -286,12 +292,18 @@ FakeFs::Where FakeFs::look_up(int handle, const std::string& relative, FakeCall 
   return error == 0 ? found : Where{};
 }
 
+FakeLook FakeFs::look_of(const FakeInode& inode) const {
+  return {inode.number,   inode.size,
+          inode.mtime,    options_.births ? inode.btime : 0,
+          inode.content,  inode.quiet.contains(inode.content),
+          inode.times_set};
+}
+
 void FakeFs::note_look(int handle, const std::string& relative, FakeInode& inode) {
   constexpr std::size_t kMostLooks = 8;
   if (inode.kind != FakeInode::Kind::kFile) return;
   auto& looks = looks_[handles_.at(handle).path + '/' + relative];
-  const bool quiet = inode.quiet.contains(inode.content);
-  looks.push_front({inode.number, inode.size, inode.mtime, inode.content, quiet});
+  looks.push_front(look_of(inode));
   if (looks.size() > kMostLooks) looks.pop_back();
 }
 

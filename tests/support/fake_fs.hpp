@@ -86,6 +86,7 @@ struct FakeInode {
   std::uint32_t uid = 0;
   int links = 0;
   bool looked_at = false;   ///< since the last change: multigrain times
+  bool times_set = false;   ///< mtime is what a writer wanted, not when it wrote
   bool unreadable = false;  ///< EACCES for everybody
   std::map<std::string, std::shared_ptr<FakeDentry>> children;
   std::string target;  ///< of a symbolic link
@@ -107,8 +108,14 @@ struct FakeLook {
   std::uint64_t inode = 0;
   std::int64_t size = 0;
   Nanos mtime = 0;
+  Nanos btime = 0;
   std::uint64_t content = 0;
-  bool quiet = false;  ///< nobody wrote that content any more
+  bool quiet = false;      ///< nobody wrote that content any more
+  bool times_set = false;  ///< what tells it from other contents is as a writer wanted it
+  bool same_identity(const FakeLook& other) const {
+    return inode == other.inode && size == other.size && mtime == other.mtime &&
+           btime == other.btime;
+  }
 };
 
 struct FakeOptions {
@@ -191,6 +198,8 @@ class FakeFs final : public Fs, public Disk {
   /// Those whose turn has not come run now.
   void run_hooks();
   int set_unreadable(const std::string& path, bool unreadable);
+  /// Whoever made a file has got its access.
+  void end_creation();
   /// Takes away or gives back the free watches.
   void set_max_watches(std::size_t most) { options_.max_watches = most; }
   void set_leases(bool work);
@@ -205,6 +214,7 @@ class FakeFs final : public Fs, public Disk {
     const FakeInode* inode;
     bool is_written;
   };
+  FakeLook look_of(const FakeInode& inode) const;
   /// Every name at and below a directory, mounts included; `enters` says of a directory, by its
   /// path from there, whether to go on below it.
   void visit(const std::string& path, const std::function<bool(const std::string&)>& enters,

@@ -19,6 +19,9 @@ constexpr Nanos kBetweenCommands = 1'000;
 // After a script's last line: longer than any wait that a processor has by itself.
 constexpr Nanos kAftermath = 15'000'000'000;
 constexpr int kMostTurns = 100'000;
+// More than what a script's files may need when they come, and when they are waited for.
+constexpr std::size_t kTurnsOfACommand = 20'000;
+constexpr Nanos kTurnEvery = 20'000'000;
 
 bool has(const std::map<std::string, std::string>& options, const std::string& key,
          const std::string& value) {
@@ -83,6 +86,7 @@ void FakeWorld::set_time(Nanos mono) {
 }
 
 void FakeWorld::step_clock(Nanos by) {
+  fs_.end_creation();
   wall_offset_ += by;
   set_time(now_.mono);
 }
@@ -167,9 +171,12 @@ void FakeWorld::pump() {
 
 void FakeWorld::run_until(Nanos mono) {
   pump();
+  const std::size_t most =
+      turns_taken_ + kTurnsOfACommand + static_cast<std::size_t>((mono - now_.mono) / kTurnEvery);
   while (running_ && !held_) {
     const auto due = pipeline_->deadline();
     if (!due || *due > mono) break;
+    if (turns_taken_ > most) throw std::runtime_error("the pipeline is awake all the time");
     set_time(std::max(*due, now_.mono));
     pump();
   }

@@ -190,6 +190,7 @@ class Runner {
     sample();
     started_ = overflowing_ = false;
     restarted_ = true;
+    if (auditor_) auditor_->on_gap();
   }
 
   /// In an audit what does not fit the moment is left out, so that lines can be left out.
@@ -248,6 +249,7 @@ class Runner {
          [](Runner& r) {
            if (r.word(0) != "begin" && r.word(0) != "end") throw std::runtime_error("begin or end");
            r.overflowing_ = r.word(0) == "begin";
+           if (r.auditor_) r.auditor_->on_gap();
            r.world_.overflow(r.watch(1), r.overflowing_);
          }},
         {"hold", [](Runner& r) { r.world_.hold(true); }},
