@@ -21,6 +21,7 @@ GOOD = {
     "ONLY_WATCHES": ("incoming",),
     "ROOTS": {"incoming": "/mnt/in"},
     "HANDLERS": {"incoming": "os.path.exists"},
+    "TASKS": {"incoming": "test_tasks.store"},
     "DAEMON": {
         "BINARY": "/usr/bin/inotifier",
         "DIRECTORY": "x",
@@ -65,6 +66,10 @@ def test_nothing_is_wrong(settings):
         ("E009", {"HANDLERS": {"in": "os.sep"}}, ["no function"]),
         ("E009", {"HANDLERS": {"in": print}}, ["dotted path"]),
         ("E009", {"HANDLERS": "os.stat"}, ["not a dictionary"]),
+        ("E013", {"TASKS": {"in": "os.no_such"}}, ["'in' is 'os.no_such'", "cannot be imported"]),
+        ("E013", {"TASKS": {"in": "os.stat"}}, ["no enqueue()", "django-tasks"]),
+        ("E013", {"TASKS": {"my files": "os.stat"}}, ["'my files'"]),
+        ("E013", {"TASKS": "os.stat"}, ["not a dictionary"]),
         ("E010", {"DAEMON": {"BINERY": "x"}}, ["'BINERY'", 'Did you mean "BINARY"?']),
         ("E010", {"DAEMON": []}, ["not a dictionary"]),
         ("E010", {"DAEMON": {"OPTIONS": {"log": "debug"}}}, ["sections"]),
@@ -147,7 +152,7 @@ def test_types_that_never_come(settings):
 
 
 def test_only_watches_are_those_of_the_sites_own_daemon(settings):
-    value = {**GOOD, "ONLY_WATCHES": ["incomming"], "HANDLERS": {}}
+    value = {**GOOD, "ONLY_WATCHES": ["incomming"], "HANDLERS": {}, "TASKS": {}}
     ((id, message, hint),) = found(settings, value)
     assert id == "inotifier.W002" and "ONLY_WATCHES" in message and '"incoming"' in hint
 
@@ -203,6 +208,7 @@ def test_several_at_once(settings):
     assert [id[-4:] for id, _, _ in found(settings, value)] == ["E003", "E005", "E011", "E011"]
 
 
+@pytest.mark.django_db  # Django's own look at it from version 6.1 on
 def test_they_are_registered(settings):
     settings.INOTIFIER = {}
     assert "inotifier.E003" in [message.id for message in checks.run_checks()]

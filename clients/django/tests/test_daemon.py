@@ -196,7 +196,7 @@ def test_toml_of_every_kind_of_value(tmp_path):
         "settle": None,
     }
     daemon = Daemon("inotifier", tmp_path, [watch], {"log": {"level": "info"}})
-    config = Config("c", "ipc:///x", [], [], None, None, None, {}, daemon)
+    config = Config("c", "ipc:///x", [], [], None, None, None, {}, {}, daemon)
     read = tomllib.loads(configuration(config))
     del watch["settle"]
     assert read["watch"] == [{**watch, "path": str(watch["path"])}]

@@ -9,6 +9,8 @@ import pytest
 from django.test import TestCase
 from django_inotifier.checks import check_setting
 from django_inotifier.testing import deliver
+from inotifier.testing import make_event
+from test_tasks import tasks
 from work.models import Instance
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("receivers")]
@@ -57,7 +59,7 @@ def test_none_is_forgotten():
         *with_code("@receiver"),
         *with_code("@app.task"),
         *with_code("(TestCase)"),
-        *with_code("TASKS"),
+        *with_code("@task"),
     ]
     assert {each.id for each in tried} == {each.id for each in BLOCKS}
 
@@ -76,6 +78,8 @@ def test_settings(block, settings):
     setting = run(block)["INOTIFIER"]
     for watch in setting.get("HANDLERS", {}):
         setting["HANDLERS"][watch] = "os.stat"
+    for watch in setting.get("TASKS", {}):
+        setting["TASKS"][watch] = "test_tasks.store"
     settings.INOTIFIER = setting
     assert check_setting(None) == []
 
@@ -107,6 +111,19 @@ def test_celery(block, django_capture_on_commit_callbacks):
     with django_capture_on_commit_callbacks(execute=True):
         row = deliver("file.completed", path="/in/a", watch="incoming")
     assert DELIVERED == [row.event.path]
+
+
+@pytest.mark.parametrize("block", with_code("@task"))
+def test_tasks(block):
+    if tasks is None:
+        pytest.skip("neither django.tasks (Django 6) nor django-tasks is installed")
+    DELIVERED.clear()
+    store = run(block.replace("django.tasks import task ", f"{tasks.__name__} import task "))[
+        "store"
+    ]
+    event = make_event()
+    store.func(event.as_dict())
+    assert DELIVERED == [event.path] and hasattr(store, "enqueue")
 
 
 @pytest.mark.parametrize("block", with_code("(TestCase)"))

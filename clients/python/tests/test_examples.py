@@ -9,16 +9,16 @@ import pytest
 
 import documentation
 from harness import PATIENCE, wait_for
-from programs import PYTHON, SRC, environment, make_keys, put
+from programs import PYTHON, SRC, environment, put
 
 PAGES = ("README.md", "clients/README.md", "clients/python/README.md")
 BLOCKS = [
-    pytest.param(block, id=f"{page}-{number}")
+    block
     for page in PAGES
-    for number, block in enumerate(documentation.blocks(page))
+    for block in documentation.blocks(page)
     if "django" not in block  # see clients/django/tests/test_examples.py
 ]
-RAW = [each for each in BLOCKS if "zmq" in each.values[0]]
+RAW = [block for block in BLOCKS if "zmq" in block]
 # What an example takes for granted.
 GIVEN = {
     "make_thumbnail": "def make_thumbnail(path: str) -> None: ...",
@@ -71,7 +71,7 @@ def test_types(block, tmp_path, cache):
     assert done.returncode == 0, done.stdout + path.read_text()
 
 
-@pytest.mark.parametrize("block", [each for each in RAW if "zmq.auth" not in each.values[0]])
+@pytest.mark.parametrize("block", [each for each in RAW if "zmq.auth" not in each])
 def test_without_a_client_of_ours(block, daemon, processes):
     """They print the paths of files."""
     block = block.replace("ipc:///run/inotifier/publish", daemon.endpoint)
@@ -79,7 +79,7 @@ def test_without_a_client_of_ours(block, daemon, processes):
     assert b"/in/f" in first_output(block.replace("/incoming/", "/in/"), daemon, processes)
 
 
-@pytest.mark.parametrize("block", [each for each in RAW if "zmq.auth" in each.values[0]])
+@pytest.mark.parametrize("block", [each for each in RAW if "zmq.auth" in each])
 def test_keys_without_a_client_of_ours(block, secured, workdir, processes):
     for name in ("worker.key_secret", "server.key"):
         block = block.replace(f'"{name}"', f'"{workdir}/{name}"')

@@ -160,28 +160,47 @@ def _check_handlers(key: str, value: Any) -> Found:
         f'{key}: {{"incoming": "mysite.handlers.store"}}: by the name of a watch, a function of '
         "one event."
     )
+    for watch, path, handler in _imported(9, key, value, hint, "a function"):
+        if isinstance(handler, checks.CheckMessage):
+            yield handler
+        elif not callable(handler):
+            yield _error(9, f"{key}: {watch!r} is {path!r}, which is no function: {handler!r}.")
+
+
+def _check_tasks(key: str, value: Any) -> Found:
+    hint = f'{key}: {{"incoming": "mysite.tasks.store"}}: by the name of a watch, a task.'
+    for watch, path, task in _imported(13, key, value, hint, "a task"):
+        if isinstance(task, checks.CheckMessage):
+            yield task
+        elif not callable(getattr(task, "enqueue", None)):
+            yield _error(
+                13,
+                f"{key}: {watch!r} is {path!r}, which has no enqueue(): {task!r}.",
+                "Decorate it with django.tasks.task; before Django 6 with that of django-tasks.",
+            )
+
+
+def _imported(
+    number: int, key: str, value: Any, hint: str, what: str
+) -> Iterator[Tuple[Any, Any, Any]]:
+    """(watch, dotted path, what is there, or what is wrong with it)"""
     if not isinstance(value, dict):
-        yield _error(9, f"{key} is {value!r}, not a dictionary.", hint)
+        yield None, None, _error(number, f"{key} is {value!r}, not a dictionary.", hint)
         return
     for watch, path in value.items():
+        wrong = None
         if not (isinstance(watch, str) and event_types.NAME.fullmatch(watch)):
-            yield _error(9, f"{key} has {watch!r}, which is no name of a watch.", hint)
+            wrong = f"{key} has {watch!r}, which is no name of a watch."
         elif not isinstance(path, str):
-            yield _error(
-                9, f"{key}: {watch!r} is {path!r}, not the dotted path of a function.", hint
-            )
-        else:
-            yield from _check_import(key, watch, path)
-
-
-def _check_import(key: str, watch: str, path: str) -> Found:
-    try:
-        handler = import_string(path)
-    except ImportError as error:
-        yield _error(9, f"{key}: {watch!r} is {path!r}, which cannot be imported: {error}.")
-    else:
-        if not callable(handler):
-            yield _error(9, f"{key}: {watch!r} is {path!r}, which is no function: {handler!r}.")
+            wrong = f"{key}: {watch!r} is {path!r}, not the dotted path of {what}."
+        if wrong:
+            yield watch, path, _error(number, wrong, hint)
+            continue
+        try:
+            yield watch, path, import_string(path)
+        except ImportError as error:
+            wrong = f"{key}: {watch!r} is {path!r}, which cannot be imported: {error}."
+            yield watch, path, _error(number, wrong)
 
 
 def _check_daemon(key: str, value: Any) -> Found:
@@ -293,8 +312,9 @@ def _check_watches_known(config: conf.Config) -> Found:
 
 def watches_named(config: conf.Config) -> Iterator[Tuple[str, str]]:
     """Who waits for which watch."""
-    for watch in config.handlers:
-        yield "HANDLERS", watch
+    for name, chosen in (("HANDLERS", config.handlers), ("TASKS", config.tasks)):
+        for watch in chosen:
+            yield name, watch
     for each in signals.declared:
         for watch in sorted(each.watches or ()):
             yield f"@on of {each.name}", watch
@@ -302,8 +322,10 @@ def watches_named(config: conf.Config) -> Iterator[Tuple[str, str]]:
 
 def _check_types_wanted(config: conf.Config) -> Found:
     """Types of which nothing would ever come."""
-    if config.types and config.handlers and not any("completed" in each for each in config.types):
-        yield _warning(3, f"HANDLERS get what is completed, but TYPES is {config.types!r}.")
+    if config.types and not any("completed" in each for each in config.types):
+        for name, chosen in (("HANDLERS", config.handlers), ("TASKS", config.tasks)):
+            if chosen:
+                yield _warning(3, f"{name} get what is completed, but TYPES is {config.types!r}.")
     named = [("TYPES", config.types)] if config.types else []
     named += [(f"@on of {each.name}", list(each.types)) for each in signals.declared]
     for where, types in named:
@@ -324,5 +346,6 @@ _CHECKS: Dict[str, Callable[[str, Any], Found]] = {
     "SERVER_KEY": _check_key_file,
     "KEY": _check_key_file,
     "HANDLERS": _check_handlers,
+    "TASKS": _check_tasks,
     "DAEMON": _check_daemon,
 }

@@ -17,6 +17,7 @@ KEYS = (
     "SERVER_KEY",
     "KEY",
     "HANDLERS",
+    "TASKS",
     "DAEMON",
 )
 DAEMON_KEYS = ("BINARY", "DIRECTORY", "WATCHES", "OPTIONS")
@@ -41,6 +42,7 @@ class Config(NamedTuple):
     server_key: Optional[str]
     key: Optional[str]
     handlers: Dict[str, str]  # watch -> dotted path
+    tasks: Dict[str, str]  # the same
     daemon: Daemon
 
 
@@ -78,6 +80,7 @@ def config() -> Config:
         server_key=_path(value.get("SERVER_KEY")),
         key=_path(value.get("KEY")),
         handlers=dict(value.get("HANDLERS") or {}),
+        tasks=dict(value.get("TASKS") or {}),
         daemon=daemon,
     )
 

@@ -1,8 +1,8 @@
-"""Who gets an event: the handler of its watch, then the receivers of its type."""
+"""Who gets an event: the handler and the task of its watch, then the receivers of its type."""
 
 from django.utils.module_loading import import_string
 
-from . import conf, signals
+from . import conf, signals, tasks
 from .answers import run_to_its_end
 from .models import InboxEvent
 
@@ -14,9 +14,13 @@ def dispatch(row: InboxEvent) -> None:
     """Raises what the first one raises; those after it have not run then."""
     event = row.event
     if event.type in HANDLED:
-        path = (conf.raw().get("HANDLERS") or {}).get(event.watch)
+        setting = conf.raw()
+        path = (setting.get("HANDLERS") or {}).get(event.watch)
         if path is not None:
             run_to_its_end(import_string(path)(event), path)
+        path = (setting.get("TASKS") or {}).get(event.watch)
+        if path is not None:
+            tasks.enqueue(path, event)
     signal = signals.signal_for(event.type)
     # Django runs asynchronous receivers from version 5 on; before, it returns their coroutines.
     for receiver, answer in signal.send(sender=InboxEvent, event=event, inbox_event=row):
@@ -24,4 +28,5 @@ def dispatch(row: InboxEvent) -> None:
 
 
 def anybody_listens() -> bool:
-    return bool(conf.raw().get("HANDLERS")) or signals.has_receivers()
+    setting = conf.raw()
+    return bool(setting.get("HANDLERS") or setting.get("TASKS")) or signals.has_receivers()

@@ -1,5 +1,6 @@
 """Of the tests' site; what differs between sites is environment (site.py)."""
 
+import importlib.util
 import json
 import os
 import pathlib
@@ -52,3 +53,9 @@ if "SITE_POSTGRES" in os.environ:  # the directory of its socket
     }
 INOTIFIER = json.loads(os.environ.get("SITE_INOTIFIER", '{"CONSUMER": "site"}'))
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+# django.tasks, or its backport; unused where there is neither.
+_TASKS = "django.tasks" if importlib.util.find_spec("django.tasks") else "django_tasks"
+TASKS = {
+    "default": {"BACKEND": f"{_TASKS}.backends.immediate.ImmediateBackend"},
+    "kept": {"BACKEND": f"{_TASKS}.backends.dummy.DummyBackend"},
+}
