@@ -17,14 +17,19 @@ export interface Connection {
   connectTimeout?: number | undefined;
 }
 
-interface Selection extends Connection {
+export interface Filters {
   /** Absent or empty: all; of a consumer that exists: as stored with it. */
   types?: Iterable<string> | undefined;
   watches?: Iterable<string> | undefined;
+}
+
+interface Selection extends Connection, Filters {
   /** Default: INOTIFIER_ROOTS="incoming=/mnt/dicom:other=/mnt/o". */
   roots?: Roots | undefined;
   /** Ends the loop: next() gives null. A loop body that is running comes to its end first. */
   signal?: AbortSignal | undefined;
+  /** SIGTERM and SIGINT end the loop as `signal` does; a second one ends the process (false). */
+  stopSignals?: boolean | undefined;
 }
 
 /** Published, but not received here: not connected, or too slow. */
@@ -174,6 +179,8 @@ export class Consumer implements AsyncIterable<Event> {
   seek(to: "start" | "now" | string | Date, stream?: string): Promise<string>;
   /** Tells the daemon now what is done; false if it has not heard within `timeout` seconds (1). */
   flush(timeout?: number): Promise<boolean>;
+  /** Changes what the consumer wants: an absent list stays, an empty one means all. What holds now. */
+  update(filters: Filters): Promise<{ types: string[]; watches: string[] }>;
   failed(): Promise<Failure[]>;
   /** Delivers failures again, all or some; how many. */
   retry(positions?: Iterable<string>): Promise<number>;

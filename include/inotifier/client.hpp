@@ -75,7 +75,8 @@ class Subscriber {
     std::function<void(const Gap&)> on_gap{};  ///< called inside next()
   };
 
-  /// Connects and waits until a publisher answered. Throws ConnectionError. Events count from a
+  /// Connects and waits until a publisher answered. Throws ConnectionError, and RequestError
+  /// "bad_request" for a type that is none: it would be waited for in vain. Events count from a
   /// moment after that: a subscription takes effect when the daemon has read it.
   explicit Subscriber(Options options);
   ~Subscriber();
@@ -114,6 +115,11 @@ class Requester {
   /// carried out is not known then. Another ConnectionError if the daemon will have us no more.
   Value request(std::string_view op, const Value::Map& arguments = {},
                 std::chrono::milliseconds timeout = std::chrono::seconds(10));
+
+  /// Changes what a consumer wants: an absent list stays as it is stored, an empty one means all.
+  /// Holds for everything that is not acked. Errors as in request().
+  void update(const std::string& consumer, const std::optional<std::vector<std::string>>& types,
+              const std::optional<std::vector<std::string>>& watches = std::nullopt);
 
   /// Some events of a "fetch" without a consumer.
   struct Page {
@@ -205,7 +211,8 @@ class Consumer {
 
   /// The next event; nothing if `timeout` ran out first (negative: wait for ever), if a signal
   /// came, if wake_fd can be read, or if the window is full for so long. Throws RequestError for
-  /// what the daemon will not do: "bad_request" (other types than those stored), "unknown_consumer"
+  /// what the daemon will not do: "bad_request" (other types than those stored: see
+  /// Requester::update(); or types that are none), "unknown_consumer"
   /// (it was forgotten meanwhile), "not_allowed". Throws ConnectionError, as keep_alive() and
   /// flush() do, if the daemon was started anew and will have us no more, as when our key was taken
   /// away; who calls again asks again.

@@ -10,8 +10,8 @@
 #include <exception>
 
 #include "base/error.hpp"
+#include "base/suggest.hpp"
 #include "config/load.hpp"
-#include "config/tree.hpp"
 
 namespace inotifier {
 
@@ -23,6 +23,7 @@ Subcommand consume_command();
 Subcommand consumers_command();
 Subcommand forget_command();
 Subcommand seek_command();
+Subcommand update_command();
 Subcommand failed_command();
 Subcommand retry_command();
 Subcommand status_command();
@@ -32,9 +33,10 @@ Subcommand keygen_command();
 namespace {
 
 std::vector<Subcommand> all_subcommands() {
-  return {watch_command(),     run_command(),    sub_command(),   consume_command(),
-          consumers_command(), forget_command(), seek_command(),  failed_command(),
-          retry_command(),     status_command(), check_command(), keygen_command()};
+  return {watch_command(),     run_command(),    sub_command(),    consume_command(),
+          consumers_command(), forget_command(), seek_command(),   update_command(),
+          failed_command(),    retry_command(),  status_command(), check_command(),
+          keygen_command()};
 }
 
 /// Throws UsageError with what was probably meant, which CLI11 does not know.
@@ -43,7 +45,7 @@ void check_name(const std::string& name, const std::vector<Subcommand>& subcomma
   for (const auto& each : subcommands) names.push_back(each.name);
   if (name.starts_with('-') || std::find(names.begin(), names.end(), name) != names.end()) return;
   throw UsageError(fmt::format("there is no command \"{}\" ({}); see inotifier --help", name,
-                               config::suggest(name, names)));
+                               suggest(name, names)));
 }
 
 int parse_and_run(int argc, char** argv) {

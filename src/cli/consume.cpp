@@ -89,7 +89,7 @@ class Printing {
 
 int run_consume(const ConsumeArguments& arguments) {
   if (!arguments.command.empty()) check_command(arguments.command[0]);
-  warn_of_unknown_types(arguments.types);
+  check_types(arguments.types);
   try {
     if (arguments.command.empty()) return Printing(arguments).run();
     return Working(arguments).run();

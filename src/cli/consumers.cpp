@@ -1,4 +1,4 @@
-// inotifier consumers, forget, seek, failed, retry: one request each to the daemon.
+// inotifier consumers, forget, seek, update, failed, retry: one request each to the daemon.
 #include "cli/consumers.hpp"
 
 #include <fmt/core.h>
@@ -6,13 +6,14 @@
 
 #include <cstdio>
 #include <ctime>
+#include <optional>
 
 #include "base/clock.hpp"
 #include "base/error.hpp"
+#include "base/suggest.hpp"
 #include "cli/arguments.hpp"
 #include "cli/moment.hpp"
 #include "cli/output.hpp"
-#include "config/tree.hpp"
 #include "inotifier/wire.hpp"
 
 namespace inotifier {
@@ -90,8 +91,7 @@ std::string refusal(Requester& requester, const std::string& name, const Request
   const Value reply = requester.request("consumers");
   for (const Value& each : list_in(reply, "consumers")) names.push_back(shown(each.find("name")));
   if (names.empty()) return fmt::format("there is no consumer \"{}\", and no other", visible(name));
-  return fmt::format("there is no consumer \"{}\": {}", visible(name),
-                     config::suggest(name, names));
+  return fmt::format("there is no consumer \"{}\": {}", visible(name), suggest(name, names));
 }
 
 std::string consumers_table(const Value& reply) {
@@ -140,6 +140,31 @@ int run_seek(const AskArguments& arguments) {
     const Value reply =
         requester.request("seek", {{"consumer", arguments.name}, {"to", point.text}});
     fmt::print("{} goes on after {}\n", visible(arguments.name), shown(reply.find("position")));
+    return 0;
+  });
+}
+
+int run_update(const AskArguments& arguments) {
+  const auto wanted = [](const std::vector<std::string>& names, bool all, const char* what) {
+    if (all && !names.empty()) {
+      throw UsageError(fmt::format("--all-{0} and names of {0}: only one of them", what));
+    }
+    return all || !names.empty() ? std::optional(names) : std::nullopt;
+  };
+  const auto types = wanted(arguments.types, arguments.all_types, "types");
+  const auto watches = wanted(arguments.watches, arguments.all_watches, "watches");
+  if (!types && !watches) {
+    throw UsageError("nothing to change: give types, --watch NAME, --all-types or --all-watches");
+  }
+  check_types(arguments.types);
+  return ask(arguments, [&](Requester& requester) {
+    requester.update(arguments.name, types, watches);
+    const Value reply = requester.request("consumers");
+    for (const Value& each : list_in(reply, "consumers")) {
+      if (shown(each.find("name")) != arguments.name) continue;
+      fmt::print("{} gets types: {}; watches: {}\n", visible(arguments.name),
+                 texts_of(each, "types"), texts_of(each, "watches"));
+    }
     return 0;
   });
 }
@@ -237,6 +262,22 @@ Subcommand seek_command() {
                          "start, now, a time, a duration back such as 1h, or a position");
       },
       run_seek);
+}
+
+Subcommand update_command() {
+  return subcommand<AskArguments>(
+      "update", "change which events a consumer gets",
+      [](Options& options, AskArguments& arguments) {
+        describe_named(options, arguments);
+        options.words("TYPE", arguments.types,
+                      "event types, such as file.completed; none: as before");
+        options.repeated("--watch", arguments.watches,
+                         "only of this watch; may be given several times; none: as before");
+        options.flag("--all-types", arguments.all_types, "events of every type");
+        options.flag("--all-watches", arguments.all_watches, "events of every watch");
+        options.footer("Holds for everything that the consumer has not acked.");
+      },
+      run_update);
 }
 
 Subcommand failed_command() {

@@ -15,6 +15,10 @@ struct AskArguments {
   std::string name;                    ///< of a consumer
   std::string to;                      ///< seek: a position of the journal
   std::vector<std::string> positions;  ///< retry; empty = all
+  std::vector<std::string> types;      ///< update
+  std::vector<std::string> watches;    ///< update
+  bool all_types = false;              ///< update
+  bool all_watches = false;            ///< update
   bool check = false;                  ///< status: only the exit code
   OutputOptions output;
 };

@@ -13,9 +13,10 @@
 
 #include "base/error.hpp"
 #include "base/path.hpp"
+#include "base/suggest.hpp"
 #include "config/config.hpp"
-#include "config/tree.hpp"
 #include "inotifier/wire.hpp"
+#include "wire/event_types.hpp"
 
 namespace inotifier {
 namespace {
@@ -93,7 +94,7 @@ std::vector<Part> parse_format(std::string_view format) {
         throw UsageError(
             fmt::format("--format: there is no field {{{}}}: {}; other keys of the "
                         "event's data are {{data.KEY}}",
-                        visible(name), config::suggest(name, known)));
+                        visible(name), suggest(name, known)));
       }
       parts.push_back({false, std::move(text)});
       parts.push_back({true, std::string(name)});
@@ -326,12 +327,8 @@ std::string Table::text() const {
   return out;
 }
 
-void warn_of_unknown_types(const std::vector<std::string>& types) {
-  const auto& known = known_event_types();
-  for (const std::string& type : types) {
-    if (std::find(known.begin(), known.end(), type) != known.end()) continue;
-    fmt::print(stderr, "inotifier: \"{}\" is none of the known event types\n", visible(type));
-  }
+void check_types(const std::vector<std::string>& types) {
+  if (const std::string why = why_no_type(types); !why.empty()) throw UsageError(visible(why));
 }
 
 std::string human_size(std::int64_t bytes) {

@@ -58,9 +58,8 @@ class Table {
   std::vector<std::vector<std::string>> rows_;
 };
 
-/// A type nobody publishes would be waited for in silence; said on standard error. It is no error:
-/// a daemon may have processors of its own.
-void warn_of_unknown_types(const std::vector<std::string>& types);
+/// Throws UsageError for one that nobody publishes, which would be waited for in silence.
+void check_types(const std::vector<std::string>& types);
 
 /// "0 B", "1023 B", "1.5 KiB", "12.0 GiB".
 std::string human_size(std::int64_t bytes);

@@ -203,7 +203,7 @@ class Listening {
 
 int run_sub(const SubArguments& arguments) {
   Listening listening(arguments);
-  warn_of_unknown_types(arguments.types);
+  check_types(arguments.types);
   try {
     return listening.run();
   } catch (const ConnectionError& error) {

@@ -78,6 +78,15 @@ Value Requester::request(std::string_view op, const Value::Map& arguments, milli
   return std::move(impl_->request(op, arguments, timeout).head);
 }
 
+void Requester::update(const std::string& consumer,
+                       const std::optional<std::vector<std::string>>& types,
+                       const std::optional<std::vector<std::string>>& watches) {
+  Value::Map arguments{{"consumer", consumer}};
+  if (types) arguments.emplace_back("types", Value::Array(types->begin(), types->end()));
+  if (watches) arguments.emplace_back("watches", Value::Array(watches->begin(), watches->end()));
+  request("update", arguments);
+}
+
 Requester::Page Requester::read(const Value::Map& arguments, milliseconds timeout) {
   const Reply reply = impl_->request("fetch", arguments, timeout);
   Page page;

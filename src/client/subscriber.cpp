@@ -7,6 +7,7 @@
 #include "inotifier/client.hpp"
 #include "inotifier/wire.hpp"
 #include "wire/codec.hpp"
+#include "wire/event_types.hpp"
 #include "wire/heartbeat.hpp"
 
 namespace inotifier {
@@ -26,6 +27,9 @@ std::string_view watch_of(std::string_view topic) {
 
 struct Subscriber::Impl {
   explicit Impl(Options given) : options(std::move(given)) {
+    if (const std::string why = why_no_type(options.types); !why.empty()) {
+      throw RequestError("bad_request", "types: " + why);
+    }
     if (options.endpoint.empty()) options.endpoint = default_publish_endpoint();
     for (const std::string& type : options.types) {
       if (options.watches.empty()) prefixes.push_back(type + '/');

@@ -9,6 +9,8 @@
 #include <variant>
 #include <vector>
 
+#include "base/suggest.hpp"
+
 namespace inotifier::config {
 
 /// Where values come from, kept for showing what is wrong.
@@ -73,12 +75,5 @@ std::string too_deep(std::string_view text, std::size_t& line);
 /// For an error message: one line, no control characters, U+FFFD for what is no UTF-8, not too
 /// long.
 std::string printable(std::string_view text);
-
-/// The candidate that was probably meant; "" if none is near. Case and "-" for "_" do not count.
-/// `by_beginning`: "warn" for "warning", "settle_time" for "settle".
-std::string nearest(std::string_view word, const std::vector<std::string>& candidates,
-                    bool by_beginning = true);
-/// 'did you mean "x"?', or "known are: a, b, c" if none is near.
-std::string suggest(std::string_view word, const std::vector<std::string>& candidates);
 
 }  // namespace inotifier::config

@@ -107,8 +107,9 @@ void check_fetch(FetchContext& context, const Fetch& fetch, const StoredConsumer
   if ((fetch.types && *fetch.types != filter.types) ||
       (fetch.watches && *fetch.watches != filter.watches)) {
     throw Refusal{"bad_request",
-                  "consumer " + fetch.name +
-                      " was made with other types or watches: use update, or another name"};
+                  fmt::format("consumer {0} was made with other types or watches: inotifier update "
+                              "{0}, or another name",
+                              fetch.name)};
   }
   if (fetch.acked) {
     Ownership::check(consumer, fetch.client);

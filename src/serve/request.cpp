@@ -10,6 +10,7 @@
 #include "base/names.hpp"
 #include "base/path.hpp"
 #include "base/rfc3339.hpp"
+#include "wire/event_types.hpp"
 
 namespace inotifier {
 namespace {
@@ -161,7 +162,14 @@ std::optional<std::vector<std::string>> Arguments::names(std::string_view key,
   return names;
 }
 
-std::optional<std::vector<std::string>> Arguments::types() const { return names("types", is_type); }
+std::optional<std::vector<std::string>> Arguments::types() const {
+  auto types = names("types", is_type);
+  if (types) {
+    if (std::string why = why_no_type(*types); !why.empty()) bad("types: " + why);
+  }
+  return types;
+}
+
 std::optional<std::vector<std::string>> Arguments::watches() const {
   return names("watches", is_name);
 }

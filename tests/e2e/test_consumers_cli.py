@@ -1,4 +1,4 @@
-"""`inotifier consumers`, `forget`, `seek`, `failed`, `retry`, `status`, and `sub --since`."""
+"""`inotifier consumers`, `forget`, `seek`, `update`, `failed`, `retry`, `status`, and `sub --since`."""
 
 import json
 import os
@@ -48,9 +48,36 @@ def test_forget(durable, inotifier):  # noqa: F811
     assert paths_of(consume(inotifier, "c")[0]) == ["a"]
 
 
-@pytest.mark.parametrize("command", ["forget", "seek", "failed", "retry"])
+def test_update(durable, inotifier):  # noqa: F811
+    make(durable, "a")
+    consume(inotifier, "c", "-n", "1")
+    _, err, code = finish(inotifier("consume", "c", "file.stalled", "--until-empty"))
+    assert code == 1
+    assert "inotifier update c" in err
+    out, err, code = finish(inotifier("update", "c", "file.stalled", "--watch", "incoming"))
+    assert (out, code) == (b"c gets types: file.stalled; watches: incoming\n", 0), err
+    out, err, code = finish(inotifier("update", "c", "--all-watches"))
+    assert (out, code) == (b"c gets types: file.stalled; watches: all\n", 0), err
+    out, err, code = finish(inotifier("update", "c", "--all-types"))
+    assert (out, code) == (b"c gets types: all; watches: all\n", 0), err
+    assert listed(inotifier)["c"]["types"] == []
+    for words in ([], ["file.moved", "--all-types"], ["file.move"]):
+        _, err, code = finish(inotifier("update", "c", *words))
+        assert code == 2, err
+
+
+@pytest.mark.parametrize("command", ["sub", "consume", "update"])
+def test_a_type_that_is_none_is_refused(durable, inotifier, command):  # noqa: F811
+    name = [] if command == "sub" else ["c"]
+    _, err, code = finish(inotifier(command, *name, "file.complete"))
+    assert code == 2
+    assert 'did you mean "file.completed"?' in err
+    assert listed(inotifier) == {}
+
+
+@pytest.mark.parametrize("command", ["forget", "seek", "update", "failed", "retry"])
 def test_an_unknown_consumer_gets_a_hint(durable, inotifier, command):  # noqa: F811
-    more = ["start"] if command == "seek" else []
+    more = {"seek": ["start"], "update": ["--all-types"]}.get(command, [])
     _, err, code = finish(inotifier(command, "thumbnail", *more))
     assert code == 1
     assert '"thumbnail"' in err

@@ -13,8 +13,6 @@ if (!name) {
   console.error("usage: consumer.js NAME [ENDPOINT]");
   process.exit(2);
 }
-const stop = new AbortController();
-for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => stop.abort());
 
 async function work(event) {
   const hash = createHash("sha256");
@@ -26,7 +24,7 @@ try {
   const consumer = consume(name, {
     endpoint,
     types: ["file.completed"],
-    signal: stop.signal,
+    stopSignals: true,
     onLost: (lost) => console.error("no longer kept:", lost),
     onState: (state) => console.error(state),
   });

@@ -3,11 +3,13 @@
 import { InotifierError, subscribe } from "inotifier";
 
 try {
-  const options = { endpoint: process.argv[2], types: ["file.completed"] };
-  for await (const event of subscribe({
-    ...options,
+  const options = {
+    endpoint: process.argv[2],
+    types: ["file.completed"],
+    stopSignals: true,
     onGap: (gap) => console.error("missed:", gap),
-  })) {
+  };
+  for await (const event of subscribe(options)) {
     console.log(event.path, event.size, event.evidence);
   }
 } catch (error) {

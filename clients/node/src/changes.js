@@ -14,15 +14,6 @@ export function cut(reason) {
     : bytes.toString("utf8", 0, LONGEST_REASON - 3);
 }
 
-/**
- * @param {number | undefined} value
- * @param {number} otherwise
- * @param {number} least
- * @param {number} most
- */
-export const bounded = (value, otherwise, least, most) =>
-  Math.min(Math.max(value ?? otherwise, least), most);
-
 /** Those who wait until something has changed. */
 export class Changes {
   /** @type {Set<(told: boolean) => void>} */ #waiting = new Set();

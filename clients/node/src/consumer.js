@@ -1,11 +1,13 @@
 // Durable: a named position in the daemon's journal. index.d.ts says what the caller is promised.
 // Requests are under way while the caller works (`session`); events are in `window`.
-import { bounded, Changes, cut } from "./changes.js";
+import { Changes, cut } from "./changes.js";
 import { sleep, within } from "./connection.js";
 import { RequestError } from "./errors.js";
 import { defaultRoots, Event, positionOf } from "./event.js";
 import { request } from "./link.js";
+import { check, CONSUME, number, seconds, typesOf, watchesOf } from "./options.js";
 import { Session } from "./session.js";
+import { onStopSignals } from "./stop_signals.js";
 import { Window } from "./window.js";
 
 /** @typedef {import("../index.d.ts").ConsumeOptions} ConsumeOptions */
@@ -23,6 +25,9 @@ export class Consumer {
   #window = new Window();
   #changes = new Changes();
   /** @type {ConsumeOptions} */ #options;
+  /** @type {{types: string[], watches: string[]}} */ #filters;
+  /** A signal came, and stopSignals was asked for. */ #stopped = false;
+  #leaveSignals = () => {};
   /** @type {Promise<import("./link.js").Reply> | null} */ #opening = null;
   /** @type {NodeJS.Timeout | undefined} */ #timer;
   /** @type {Promise<void> | null} */ #closing = null;
@@ -43,9 +48,13 @@ export class Consumer {
   constructor(name, options = {}) {
     if (typeof name !== "string" || name === "") throw new TypeError("a consumer needs a name");
     this.name = name;
-    this.limit = bounded(options.limit, 256, 1, 4096);
-    this.lease = bounded(options.lease, 60, 1, 3600);
-    this.wait = bounded(options.wait, 30, 0.1, Math.min(60, this.lease / 2)); // not beyond the lease
+    check(options, CONSUME);
+    this.#filters = { types: typesOf(options.types), watches: watchesOf(options.watches) };
+    this.limit = number(options.limit, "limit", 256, 1, 4096);
+    if (!Number.isInteger(this.limit)) throw new RangeError("limit: an integer is wanted");
+    this.lease = seconds(options.lease, "lease", 60, 1, 3600);
+    const wait = seconds(options.wait, "wait", 30, 0, 60);
+    this.wait = Math.max(0.1, Math.min(wait, this.lease / 2)); // not beyond the lease
     this.roots = options.roots ?? defaultRoots();
     this.#options = options;
     this.#session = new Session(name, options, {
@@ -54,6 +63,12 @@ export class Consumer {
       onProblem: (error) => this.#fail(error),
     });
     options.signal?.addEventListener("abort", () => this.#changes.tell(), { once: true });
+    if (options.stopSignals) {
+      this.#leaveSignals = onStopSignals(() => {
+        this.#stopped = true;
+        this.#changes.tell();
+      });
+    }
   }
 
   get state() {
@@ -68,8 +83,12 @@ export class Consumer {
   get malformed() {
     return this.#window.malformed + (this.#session.link?.malformed ?? 0);
   }
+  get #connection() {
+    const { endpoint, serverKey, key, connectTimeout } = this.#options;
+    return { endpoint, serverKey, key, connectTimeout };
+  }
   get #ended() {
-    return this.#closing !== null || this.#options.signal?.aborted === true;
+    return this.#closing !== null || this.#stopped || this.#options.signal?.aborted === true;
   }
 
   // ── What the caller does ───────────────────────────────────────────────────────────────────────
@@ -186,7 +205,7 @@ export class Consumer {
   async failed() {
     const all = [];
     for (let after, more = true; more;) {
-      const reply = await request("failed", { consumer: this.name, after }, this.#options);
+      const reply = await request("failed", { consumer: this.name, after }, this.#connection);
       for (const each of reply.failed)
         all.push({ ...each, event: new Event(each.event, this.roots) });
       after = all.at(-1)?.position;
@@ -200,15 +219,29 @@ export class Consumer {
     let retried = 0;
     const args = { consumer: this.name, positions: positions && [...positions] };
     for (let more = true; more;) {
-      const reply = await request("retry", args, this.#options);
+      const reply = await request("retry", args, this.#connection);
       retried += reply.retried;
       more = reply.more === true;
     }
     return retried;
   }
 
+  /** @param {{types?: Iterable<string> | undefined, watches?: Iterable<string> | undefined}} filters */
+  async update({ types, watches, ...rest }) {
+    check(rest, {});
+    const args = {
+      types: types === undefined ? undefined : typesOf(types),
+      watches: watches === undefined ? undefined : watchesOf(watches),
+    };
+    const reply = await request("update", { consumer: this.name, ...args }, this.#connection);
+    this.#filters = { types: reply.types, watches: reply.watches };
+    this.#useless = null;
+    this.#changes.tell();
+    return this.#filters;
+  }
+
   status() {
-    return request("status", {}, this.#options);
+    return request("status", {}, this.#connection);
   }
 
   close() {
@@ -217,6 +250,7 @@ export class Consumer {
   }
 
   async #close() {
+    this.#leaveSignals();
     this.#changes.tell();
     await this.#opening?.catch(() => {});
     clearInterval(this.#timer);
@@ -264,7 +298,7 @@ export class Consumer {
 
   /** @param {"types" | "watches"} which */
   #list(which) {
-    const list = [...(this.#options[which] ?? [])];
+    const list = this.#filters[which];
     return list.length > 0 ? list : undefined;
   }
 

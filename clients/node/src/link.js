@@ -13,6 +13,7 @@ import {
   within,
 } from "./connection.js";
 import { NoAnswer, NotInotifier, ProtocolMismatch, RequestError } from "./errors.js";
+import { check, REQUEST } from "./options.js";
 
 /** @typedef {import("../index.d.ts").Connection} Connection */
 /** @typedef {Record<string, any>} Reply */
@@ -257,6 +258,7 @@ export class Link {
  * @returns {Promise<Reply>}
  */
 export async function request(op, args = {}, connection = {}) {
+  check(connection, REQUEST);
   const deadline = Date.now() + (connection.timeout ?? 10) * 1000;
   const link = await Link.open(connection);
   try {

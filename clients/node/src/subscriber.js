@@ -11,6 +11,8 @@ import {
 } from "./connection.js";
 import { defaultRoots, Event, positionOf } from "./event.js";
 import { checkProtocol, decoder } from "./link.js";
+import { check, SUBSCRIBE, typesOf, watchesOf } from "./options.js";
+import { onStopSignals } from "./stop_signals.js";
 
 /** @typedef {import("../index.d.ts").SubscribeOptions} SubscribeOptions */
 
@@ -26,6 +28,7 @@ export class Subscriber {
   /** @type {Promise<Buffer[]> | null} */ #receiving = null;
   /** Why nothing will come any more. @type {Error | null} */ #refusal = null;
   /** Ends #receiving. @type {(error: Error) => void} */ #giveUp = () => {};
+  #leaveSignals = () => {};
   #prefixes;
   #watches;
   /** @type {string | null} */ #stream = null;
@@ -33,14 +36,13 @@ export class Subscriber {
 
   /** @param {SubscribeOptions} [options] */
   constructor(options = {}) {
+    check(options, SUBSCRIBE);
     this.#options = options;
     this.endpoint = options.endpoint || defaultEndpoint("publish");
     this.roots = options.roots ?? defaultRoots();
-    this.#watches = [...(options.watches ?? [])];
+    this.#watches = watchesOf(options.watches);
     const ends = this.#watches.length > 0 ? this.#watches.map((watch) => `${watch}/`) : [""];
-    this.#prefixes = [...(options.types ?? [])].flatMap((type) =>
-      ends.map((end) => `${type}/${end}`),
-    );
+    this.#prefixes = typesOf(options.types).flatMap((type) => ends.map((end) => `${type}/${end}`));
     this.keys = readKeys(options);
     this.#socket = new Socket({
       ...socketOptions(this.endpoint, this.keys),
@@ -48,6 +50,7 @@ export class Subscriber {
     });
     options.signal?.addEventListener("abort", () => this.close(), { once: true });
     if (options.signal?.aborted) this.close();
+    else if (options.stopSignals) this.#leaveSignals = onStopSignals(() => this.close());
   }
 
   async open() {
@@ -129,6 +132,7 @@ export class Subscriber {
   }
 
   close() {
+    this.#leaveSignals();
     this.#socket.close();
   }
 

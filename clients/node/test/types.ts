@@ -16,6 +16,9 @@ async function program(signal: AbortSignal): Promise<void> {
   if (event) console.log(JSON.stringify(event));
   // @ts-expect-error: no such option
   consume("x", { type: ["file.completed"] });
+  // @ts-expect-error: a text would be a list of letters
+  const wrong: { types: string[] } = { types: "file.completed" };
+  void wrong;
   // @ts-expect-error: a consumer has a name
   consume();
   // @ts-expect-error: events do not change

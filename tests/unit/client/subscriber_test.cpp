@@ -99,7 +99,7 @@ struct Listener {
                               std::vector<std::string> watches) {
     Subscriber::Options out;
     out.endpoint = endpoint;
-    if (!types.empty()) types.emplace_back("sync");
+    if (!types.empty()) types.emplace_back("watch.ready");
     if (!watches.empty()) watches.emplace_back("sync");
     out.types = std::move(types);
     out.watches = std::move(watches);
@@ -115,10 +115,10 @@ struct Listener {
     const auto deadline = Clock::now() + kSoon;
     do {
       REQUIRE(Clock::now() < deadline);
-      daemon.emit("sync", "sync");
+      daemon.emit("watch.ready", "sync");
     } while (!subscriber.next(milliseconds(20)));
     daemon.emit("end", "sync");  // not of a wanted type if types were given
-    const std::uint64_t last = daemon.emit("sync", "sync");
+    const std::uint64_t last = daemon.emit("watch.ready", "sync");
     for (;;) {
       const auto event = subscriber.next(kSoon);
       REQUIRE(event);
@@ -129,7 +129,7 @@ struct Listener {
 
   /// The positions of what arrives until the daemon's next word about nothing.
   std::vector<std::uint64_t> heard(Daemon& daemon) {
-    const std::string last = position_text(daemon.emit("sync", "sync"));
+    const std::string last = position_text(daemon.emit("watch.ready", "sync"));
     std::vector<std::uint64_t> out;
     for (;;) {
       const auto event = subscriber.next(kSoon);
@@ -231,7 +231,7 @@ TEST_CASE("types and watches choose, whole names only") {
   const auto chosen = [&](std::vector<std::string> types, std::vector<std::string> watches) {
     Listener listener(daemon.endpoint(), std::move(types), std::move(watches));
     listener.join(daemon);
-    const std::uint64_t before = daemon.emit("sync", "sync");
+    const std::uint64_t before = daemon.emit("watch.ready", "sync");
     for (const char* type : {"file.completed", "file.completed.too", "file.moved"}) {
       for (const char* watch : {"in", "in2", "out"}) daemon.emit(type, watch);
     }
@@ -246,6 +246,19 @@ TEST_CASE("types and watches choose, whole names only") {
   CHECK(chosen({"file.completed"}, {}) == Positions{1, 2, 3});
   CHECK(chosen({}, {"in"}) == Positions{1, 4, 7});
   CHECK(chosen({"file.completed", "file.moved"}, {"in", "out"}) == Positions{1, 3, 7, 9});
+}
+
+TEST_CASE("a type that is none is refused: it would be waited for in vain") {
+  Subscriber::Options options;
+  options.endpoint = "tcp://127.0.0.1:1";
+  options.types = {"file.completed", "file.complet"};
+  try {
+    Subscriber subscriber(options);
+    FAIL("no exception");
+  } catch (const RequestError& error) {
+    CHECK(error.code == "bad_request");
+    CHECK(std::string(error.what()).find("did you mean \"file.completed\"?") != std::string::npos);
+  }
 }
 
 TEST_CASE("a missing event shows when the next one of its topic comes") {

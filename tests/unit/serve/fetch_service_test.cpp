@@ -225,19 +225,19 @@ TEST_CASE("fetch service: a reply holds 8 MiB, and at least one event") {
   CHECK(positions(reply).size() == 2);
   CHECK(number(reply, "behind") == 2);
   const std::string huge(9U << 20U, 'x');
-  const auto last = world.emit("other", "in", 1, huge);
-  const Value one = world.ask(fetch("d", "me", {{"types", Value::Array{"other"}}}));
+  const auto last = world.emit("file.removed", "in", 1, huge);
+  const Value one = world.ask(fetch("d", "me", {{"types", Value::Array{"file.removed"}}}));
   CHECK(positions(one) == std::vector{last});
 }
 
 TEST_CASE("fetch service: a poll waits for what it wants") {
   World world;
-  world.emit("other");
+  world.emit("file.removed");
   world.send("a", fetch("c", "me", {{"types", Value::Array{"file.completed"}}, {"wait", 30}}));
   world.settle();
   CHECK(!world.take("a"));
   world.pass(10 * kSecond);
-  const auto other = world.emit("other");
+  const auto other = world.emit("file.removed");
   world.turn();
   CHECK(!world.take("a"));
   CHECK(*world.service->deadline() == world.now.mono + 20 * kSecond);
@@ -251,7 +251,7 @@ TEST_CASE("fetch service: a poll waits for what it wants") {
   SUBCASE("its time runs out: the cursor has passed over what did not match") {
     world.send("a", fetch("c", "me", with({{"wait", 0.5}}, acked(world, wanted))));
     world.pass(400 * kMillisecond);
-    const auto later = world.emit("other");
+    const auto later = world.emit("file.removed");
     world.turn();
     CHECK(!world.take("a"));
     world.pass(100 * kMillisecond);
@@ -366,7 +366,8 @@ TEST_CASE("fetch service: types and watches") {
                           {"watches", Value::Array{"in"}}};
   CHECK(positions(world.ask(fetch("c", "me", filter))).size() == 1);
   CHECK(positions(world.ask(fetch("c", "me"))).size() == 1);
-  CHECK(code(world.ask(fetch("c", "me", {{"types", Value::Array{"file"}}}))) == "bad_request");
+  CHECK(code(world.ask(fetch("c", "me", {{"types", Value::Array{"file.moved"}}}))) ==
+        "bad_request");
   CHECK(code(world.ask(fetch("c", "me", {{"watches", Value::Array{}}}))) == "bad_request");
   CHECK(code(world.ask(op("update", {{"consumer", "d"}}))) == "unknown_consumer");
 
@@ -380,7 +381,7 @@ TEST_CASE("fetch service: types and watches") {
   // A poll that waits is looked at anew.
   const Value all = world.ask(fetch("c", "me"));
   REQUIRE(is_ok(world.ask(owner_op("ack", acked(world, positions(all)[0])))));
-  world.ask(op("update", {{"consumer", "c"}, {"types", Value::Array{"nothing.such"}}}));
+  world.ask(op("update", {{"consumer", "c"}, {"types", Value::Array{"directory.completed"}}}));
   world.send("a", fetch("c", "me", {{"wait", 30}}));
   world.settle();
   CHECK(!world.take("a"));
@@ -569,7 +570,7 @@ TEST_CASE("fetch service: reading without a consumer") {
   world.pass_silently(kSecond);
   const Nanos between = world.now.wall;
   world.pass_silently(kSecond);
-  const auto second = world.emit("other");
+  const auto second = world.emit("file.removed");
   const Value::Map stream{{"stream", world.journal->events().stream()}};
   const auto read = [&](Value::Map more) { return world.ask(op("fetch", std::move(more)), false); };
   CHECK(positions(read({{"after", "0"}})) == std::vector{first, second});
@@ -577,7 +578,8 @@ TEST_CASE("fetch service: reading without a consumer") {
   CHECK(positions(read(with({{"after", position_text(first)}}, stream))) == std::vector{second});
   CHECK(positions(read({{"since", rfc3339(between)}})) == std::vector{second});
   CHECK(positions(read({{"since", "2026-11-22T11:00:00+01:00"}})).size() == 2);
-  CHECK(positions(read({{"after", "0"}, {"types", Value::Array{"other"}}})) == std::vector{second});
+  CHECK(positions(read({{"after", "0"}, {"types", Value::Array{"file.removed"}}})) ==
+        std::vector{second});
   CHECK(code(read({{"after", position_text(first)}})) == "bad_request");
   CHECK(code(read({{"after", position_text(first)}, {"stream", "x"}})) == "stream_changed");
   CHECK(code(read({})) == "bad_request");
@@ -597,14 +599,14 @@ TEST_CASE("fetch service: what is not kept any more is told until it is acked pa
   world.stop();
   world.options.retain_size = 20'000;
   world.start();
-  world.emit("other", "in", 1);
+  world.emit("file.removed", "in", 1);
   const auto taken = world.emit("file.completed", "in", 1);
   const Value before = world.ask(fetch("c", "me", {{"types", Value::Array{"file.completed"}}}));
   REQUIRE(is_ok(world.ask(owner_op("ack", acked(world, taken)))));
   CHECK(before.find("lost") == nullptr);
-  world.emit("other", "in", 50);
+  world.emit("file.removed", "in", 50);
   const auto gone = world.emit("file.completed", "in", 1);
-  world.emit("other", "in", 200);
+  world.emit("file.removed", "in", 200);
   while (world.journal->tidy(world.now)) {
   }
   REQUIRE(world.journal->events().topics()[2].evicted == gone);
@@ -668,7 +670,10 @@ TEST_CASE("fetch service: bad requests") {
       fetch("c", "me", {{"types", "file.completed"}}),
       fetch("c", "me", {{"types", Value::Array{1}}}),
       fetch("c", "me", {{"types", Value::Array{"file/completed"}}}),
+      fetch("c", "me", {{"types", Value::Array{"file.complete"}}}),
       fetch("c", "me", {{"watches", Value::Array{"../in"}}}),
+      op("fetch", {{"after", "0"}, {"types", Value::Array{"file"}}}),
+      op("update", {{"consumer", "c"}, {"types", Value::Array{"files.completed"}}}),
       fetch("c", "me", {{"types", Value::Array(257, Value("a"))}}),
       fetch("c", "me", {{"create", "no"}}),
       fetch("c", "me", with({{"after", "0"}}, {})),
@@ -749,7 +754,7 @@ TEST_CASE("fetch service: polls and consumers are bounded") {
 
 TEST_CASE("fetch service: a long log of other things is passed over in slices") {
   World world;
-  for (int i = 0; i < 30; ++i) world.emit("other", "in", 1000);
+  for (int i = 0; i < 30; ++i) world.emit("file.removed", "in", 1000);
   const auto last = world.emit();
   world.send("a", fetch("c", "me", {{"types", Value::Array{"file.completed"}}}));
   world.send("b", op("fetch", {{"after", "0"}, {"limit", 1}}));
@@ -840,7 +845,8 @@ TEST_CASE("fetch service: no room on the disk") {
   CHECK(code(world.ask(fetch("new", "me"))) == "busy");
   CHECK(code(world.ask(owner_op("release"))) == "busy");
   CHECK(code(world.ask(op("seek", {{"consumer", "c"}, {"to", "now"}}))) == "busy");
-  CHECK(code(world.ask(op("update", {{"consumer", "c"}, {"types", Value::Array{"x"}}}))) == "busy");
+  CHECK(code(world.ask(op("update", {{"consumer", "c"}, {"types", Value::Array{"file.moved"}}}))) ==
+        "busy");
   CHECK(world.service->consumers() == 1);
   CHECK(world.service->polls() == 0);
   // A poll that came with an ack is told as well; one without goes on.
@@ -967,7 +973,7 @@ TEST_CASE("fetch service: nothing is lost, whatever clients, restarts and power 
       switch (below(12)) {
         case 0:
         case 1:
-          world.emit(below(3) == 0 ? "other" : "file.completed", "in",
+          world.emit(below(3) == 0 ? "file.removed" : "file.completed", "in",
                      1 + static_cast<int>(below(5)));
           break;
         case 2:

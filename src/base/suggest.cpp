@@ -1,12 +1,12 @@
+#include "base/suggest.hpp"
+
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
 #include <algorithm>
 #include <numeric>
 
-#include "config/tree.hpp"
-
-namespace inotifier::config {
+namespace inotifier {
 namespace {
 
 // Longer words are no slips of the pen; the distance costs the product of the lengths.
@@ -74,4 +74,4 @@ std::string suggest(std::string_view word, const std::vector<std::string>& candi
   return fmt::format("known are: {}", fmt::join(candidates, ", "));
 }
 
-}  // namespace inotifier::config
+}  // namespace inotifier
