@@ -35,15 +35,16 @@ std::string_view name_of(Origin origin);
 /// The views are valid during the call only.
 struct RawEvent {
   enum class Kind : std::uint8_t {
-    kInotify,  ///< a record on `dir`/`name`; `mask` as in inotify(7)
-    kFound,    ///< a listing showed the file `dir`/`name`
-    kListed,   ///< a listing of `dir` came to its end; all its files were told by kFound
-    kMoved,    ///< `from_dir`/`from_name` is now `dir`/`name`, both of this watch
-    kArrived,  ///< `dir`/`name` was moved in from elsewhere; `from_path` if that is watched too
-    kLeft,     ///< `dir`/`name` was moved out of the watch
-    kDirGone,  ///< `dir` and its number are no more; `path` is where it was last
-    kScanned,  ///< a scan of the whole watch came to its end: what it did not show is gone
-    kHidden,   ///< `dir`/`name` is a directory that is not entered because of its name
+    kInotify,      ///< a record on `dir`/`name`; `mask` as in inotify(7)
+    kFound,        ///< a listing showed the file `dir`/`name`
+    kListed,       ///< a listing of `dir` came to its end; all its files were told by kFound
+    kMoved,        ///< `from_dir`/`from_name` is now `dir`/`name`, both of this watch
+    kArrived,      ///< `dir`/`name` was moved in from elsewhere; `from_path` if that is watched too
+    kLeft,         ///< `dir`/`name` was moved out of the watch
+    kDirGone,      ///< `dir` and its number are no more; `path` is where it was last
+    kRootChanged,  ///< the root is another: what was known of the files in `from_dir` is of `dir`
+    kScanned,      ///< a scan of the whole watch came to its end: what it did not show is gone
+    kHidden,       ///< `dir`/`name` is a directory that is not entered because of its name
   };
   Kind kind = Kind::kInotify;
   Origin origin = Origin::kLive;

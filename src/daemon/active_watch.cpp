@@ -80,8 +80,10 @@ WatchStatus ActiveWatch::status() const {
   const WatchTable& table = source_->directories();
   if (table.is_alive(kRootDir)) status.root_inode = table.at(kRootDir).inode;
   status.degraded = source_->output().degraded().reasons();
-  status.directories = source_->directories().count();
+  const std::vector<DirId> asides = table.asides();
+  status.directories = table.count() - asides.size();
   status.files = files_.size();
+  for (const DirId dir : asides) status.files -= files_.count(dir);
   status.in_progress = processor_->in_progress();
   return status;
 }

@@ -47,6 +47,9 @@ void Completion::on(const RawEvent& event, const Now& now, Files& files, Out& ou
       return on_listed(event, context);
     case RawEvent::Kind::kDirGone:
       return on_directory_gone(event, context);
+    case RawEvent::Kind::kRootChanged:
+      in_progress_.erase_directory(event.from_dir);
+      return table_.renumber(event.from_dir, event.dir);
     case RawEvent::Kind::kScanned:
       return on_scanned(event, context);
     case RawEvent::Kind::kHidden:

@@ -35,7 +35,11 @@ bool Lister::resolve(DirId& parent) {
 bool Lister::identify(DirId parent) {
   WatchTable& table = tree_.table();
   Stat stat;
-  if (fs_.stat(handle_, "", stat) != 0) return false;
+  const int error = fs_.stat(handle_, "", stat);
+  if (error != 0) {
+    if (passes(-error)) rescans_.ask("unreadable");
+    return false;
+  }
   const auto is = [&](DirId dir) {
     return table.at(dir).inode == stat.inode && table.at(dir).mount == stat.mount;
   };
@@ -87,7 +91,7 @@ void Lister::fail(const char* call, int error) {
   if (is_absence(error)) return close();  // it was removed; its record tells
   out_.degraded({is_shortage(error) ? Degraded::Reason::kShortage : Degraded::Reason::kUnreadable,
                  path_, describe(call, join(root_.path(), path_), error) + ": " + advice(error)});
-  if (is_shortage(error)) rescans_.ask("shortage");
+  if (passes(error)) rescans_.ask(is_shortage(error) ? "shortage" : "unreadable");
   close();
 }
 
@@ -165,7 +169,6 @@ void Lister::on_subdirectory(std::string_view name) {
     // A polled directory's watched children look after themselves.
     if (task_.origin == Origin::kPoll && table.at(child).wd >= 0) return;
   }
-  if (tree_.is_lost_volume(path_)) return;
   ListTask task;
   task.parent = table.ref(dir_.dir);
   task.name = name;
@@ -195,11 +198,10 @@ void Lister::ask_for_missing() {
   std::vector<DirId> missing;
   for (DirId child = table.at(dir_.dir).first_child; child != kNoDir;
        child = table.at(child).next_sibling) {
-    if (table.at(child).seen != number_) missing.push_back(child);
+    if (table.at(child).seen != number_ && !table.is_aside(child)) missing.push_back(child);
   }
   for (const DirId child : missing) {
     const std::string path = join(path_, table.at(child).name);
-    if (tree_.is_lost_volume(path)) continue;
     Stat stat;
     const int error = fs_.stat(root_.open(), path, stat);
     if (is_absence(-error)) {

@@ -25,6 +25,11 @@ bool is_shortage(int error) {
   return error == EMFILE || error == ENFILE || error == ENOMEM || error == ENOBUFS;
 }
 
+bool passes(int error) {
+  return is_shortage(error) || error == EIO || error == ETIMEDOUT || error == ESTALE ||
+         error == EAGAIN || error == EINTR;
+}
+
 bool is_empty(Fs& fs, int handle) {
   int error = 0;
   const auto listing = fs.list(handle, error);
@@ -86,7 +91,7 @@ Root::Change Root::check() {
   // An empty directory where a volume was mounted is not the watched tree; one that was our root
   // before something was mounted over it is.
   const bool lost_volume = ever_attached_ && stat_.mount_root && !stat.mount_root &&
-                           !plain_.contains({stat.mount, stat.inode});
+                           !plain_.contains({stat.mount, stat.inode}) && is_empty(fs_, handle);
   const bool not_yet_mounted =
       !ever_attached_ && mount_expected_ && !stat.mount_root && is_empty(fs_, handle);
   if (lost_volume || not_yet_mounted) {

@@ -115,8 +115,10 @@ void Scanner::arm_next() {
 }
 
 void Scanner::tell_ready() {
+  const WatchTable& table = tree_.table();
   Value::Map data;
-  data.emplace_back("directories", static_cast<std::int64_t>(tree_.table().count()));
+  data.emplace_back("directories",
+                    static_cast<std::int64_t>(table.count() - table.asides().size()));
   data.emplace_back("files", scan_lister_.take_count());
   out_.sink().on_status("ready", std::move(data));
 }

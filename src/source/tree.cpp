@@ -25,6 +25,16 @@ bool is_another(const WatchTable::Directory& known, int wd, const Stat& stat) {
          (known.inode != stat.inode || (known.btime != 0 && known.btime != stat.btime));
 }
 
+bool is_other_birth(const WatchTable::Directory& known, const Stat& stat) {
+  return known.btime != 0 && stat.btime != 0 && known.btime != stat.btime;
+}
+
+/// Whether a volume came to or went from the place of a directory.
+bool is_other_volume(const WatchTable::Directory& known, const Stat& stat) {
+  if (known.mounted != stat.mount_root) return known.inode != 0;
+  return stat.mount_root && (known.inode != stat.inode || is_other_birth(known, stat));
+}
+
 }  // namespace
 
 std::string advice(int error) {
@@ -62,7 +72,8 @@ void Tree::begin_scan(Origin origin, bool absence_counts) {
   search_ = {};
   for (DirId dir = 0; dir < table_.limit(); ++dir) {
     const auto& self = table_.at(dir);
-    if (self.alive && self.wd < 0 && self.inode != 0) search_.known.emplace_back(self.inode, dir);
+    if (self.alive && self.wd < 0 && self.inode != 0 && !table_.is_aside(dir))
+      search_.known.emplace_back(self.inode, dir);
   }
   std::sort(search_.known.begin(), search_.known.end());
 }
@@ -138,7 +149,7 @@ void Tree::drop(DirId top) {
     event.origin = scan_.running ? scan_.origin : Origin::kLive;
     event.dir = *dir;
     event.path = path;
-    event.rebuilt = !scan_.running || scan_.absence_counts;
+    event.rebuilt = (!scan_.running || scan_.absence_counts) && !table_.is_aside(*dir);
     out_.sink().on_raw(event);
     table_.remove(*dir);
     departed_.forget(*dir);
@@ -149,6 +160,7 @@ void Tree::drop(DirId top) {
 void Tree::unwatch(DirId top) {
   for (const DirId dir : table_.subtree(top)) {
     const int wd = table_.at(dir).wd;
+    unwatched_.erase(dir);
     if (wd < 0) continue;
     table_.retire(wd);
     table_.unbind(dir);
@@ -258,15 +270,75 @@ bool Tree::is_alias(DirId known, const Stat& stat, const std::string& path) {
   return true;
 }
 
+/// The directory that is known at a place, after what a volume that came or went has changed there.
+DirId Tree::settle_volume(DirId parent, const std::string& name, const Stat& stat,
+                          const std::string& path) {
+  const DirId there = table_.child(parent, name);
+  if (there != kNoDir) {
+    if (!is_other_volume(table_.at(there), stat)) return there;
+    // Mounted when the daemon ran last.
+    if (table_.at(there).mounted && table_.at(there).mount == 0 && !stat.mount_root) {
+      lose_volume(path);
+    }
+    unwatch(there);
+    table_.set_aside(there);
+    table_changed();
+  }
+  const DirId back = table_.find_aside(
+      parent, name, [&](const auto& aside) { return !is_other_volume(aside, stat); });
+  if (back == kNoDir) return kNoDir;
+  table_.attach(back, parent, name);
+  table_changed();
+  return back;
+}
+
+void Tree::change_root(const Stat& stat) {
+  const WatchTable::Directory& known = table_.at(kRootDir);
+  const bool same =
+      known.inode == stat.inode && !is_other_birth(known, stat) && known.mounted == stat.mount_root;
+  if (known.inode != 0 && !same) {
+    const DirId back = table_.find_aside(kRootDir, "", [&](const auto& aside) {
+      return aside.inode == stat.inode && !is_other_birth(aside, stat) &&
+             aside.mounted == stat.mount_root;
+    });
+    Stat former;
+    former.inode = known.inode;
+    former.btime = known.btime;
+    former.mount_root = known.mounted;
+    const DirId aside = table_.add(kRootDir, "");
+    table_.set_aside(aside);
+    table_.set_identity(aside, former);
+    renumber_root(kRootDir, aside);
+    if (back != kNoDir) {
+      renumber_root(back, kRootDir);
+      table_.remove(back);
+    }
+    table_changed();
+  }
+  table_.set_identity(kRootDir, stat);
+}
+
+/// Gives what is in one directory to another. What was set aside in the place of the root stays
+/// with the root.
+void Tree::renumber_root(DirId from, DirId to) {
+  std::vector<DirId> children;
+  for (DirId child = table_.at(from).first_child; child != kNoDir;
+       child = table_.at(child).next_sibling) {
+    if (!table_.at(child).name.starts_with('/') || !table_.at(child).name.ends_with('/')) {
+      children.push_back(child);
+    }
+  }
+  for (const DirId child : children) table_.attach(child, to, std::string(table_.at(child).name));
+  RawEvent event;
+  event.kind = RawEvent::Kind::kRootChanged;
+  event.from_dir = from;
+  event.dir = to;
+  out_.sink().on_raw(event);
+}
+
 DirId Tree::arm(DirId parent, const std::string& name, int handle, const Stat& stat,
                 const std::string& path, std::string& moved_from) {
-  const DirId there = table_.child(parent, name);
-  if (there != kNoDir && table_.at(there).mounted && table_.at(there).wd < 0 && !stat.mount_root &&
-      is_empty(fs_, handle)) {
-    // A volume was mounted here when the daemon ran last. What is known of it is kept.
-    lose_volume(path);
-    return kNoDir;
-  }
+  const DirId there = settle_volume(parent, name, stat, path);
   const int wd = add_watch(handle, path);
   DirId known = wd >= 0 ? table_.by_wd(wd) : kNoDir;
   if (known == kNoDir) known = known_directory(stat, there);
@@ -310,7 +382,7 @@ void Tree::not_there(DirId parent, const std::string& name, int error, const std
   }
   out_.degraded({is_shortage(error) ? Degraded::Reason::kShortage : Degraded::Reason::kUnreadable,
                  path, describe("openat", join(root_.path(), path), error) + ": " + advice(error)});
-  if (is_shortage(error)) rescans_.ask("shortage");
+  if (passes(error)) rescans_.ask(is_shortage(error) ? "shortage" : "unreadable");
 }
 
 // --- volumes

@@ -97,7 +97,8 @@ class Tree {
   // Volumes below the root, by relative path
   void on_unmounted(const std::string& path);
   void on_mounted(const std::string& path);
-  bool is_lost_volume(const std::string& path) const { return lost_volumes_.contains(path); }
+  /// The root is this directory from now on. What is known of another one is set aside.
+  void change_root(const Stat& stat);
 
  private:
   int add_watch(int handle, const std::string& path);
@@ -107,6 +108,9 @@ class Tree {
   DirId known_directory(const Stat& stat, DirId there);
   bool is_alias(DirId known, const Stat& stat, const std::string& path);
   bool lose_volume(const std::string& path);
+  DirId settle_volume(DirId parent, const std::string& name, const Stat& stat,
+                      const std::string& path);
+  void renumber_root(DirId from, DirId to);
 
   /// What a scan in progress has found out about directories.
   struct Search {

@@ -92,6 +92,8 @@ void Watcher::on_record(const Record& record, std::uint64_t position) {
     table.retire(record.wd);
     table.unbind(dir);
     root_.doubt();
+    // The same volume may be there again by now.
+    if (dir != kRootDir) rescan("mount", Origin::kRescan, false);
     return;
   }
   if ((record.mask & IN_IGNORED) != 0) {
@@ -230,7 +232,7 @@ void Watcher::check_root() {
 }
 
 void Watcher::adopt() {
-  tree_.table().set_identity(kRootDir, root_.stat());
+  tree_.change_root(root_.stat());
   if (options_.require_lease && !root_.traits().leases) tell_no_lease(root_.traits(), true);
   const bool was_lost = std::exchange(lost_told_, false);
   if (was_lost) out_.sink().on_status("restored", {});

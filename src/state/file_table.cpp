@@ -155,6 +155,21 @@ std::vector<std::string> FileTable::unlisted(DirId dir, std::uint32_t listing) c
   return result;
 }
 
+void FileTable::renumber(DirId from, DirId to) {
+  for (const std::string& name : unlisted(from, 0)) {
+    const Row row = *find(from, name);
+    leave(from, name);
+    put(to, name, row);
+  }
+}
+
+std::size_t FileTable::count(DirId dir) const {
+  std::size_t count = 0;
+  if (dir >= heads_.size()) return count;
+  for (std::uint32_t at = heads_[dir]; at != NameIndex::kNone; at = slot(at).next) ++count;
+  return count;
+}
+
 void FileTable::add_tombstone(const Row& row) {
   if (keeps_changes_) tombstone_changes_.push_back(row.path_hash);
   restore_tombstone(row.path_hash, {row.mtime, row.revision, row.state == Row::State::kAnnounced});

@@ -83,7 +83,10 @@ class FileTable {
   Row& put(DirId dir, std::string_view name, const Row& row);
   /// The file has left; what it was is remembered for a while (see tombstone()).
   void leave(DirId dir, std::string_view name);
+  /// The rows of one directory are those of another, which has none.
+  void renumber(DirId from, DirId to);
   std::size_t size() const { return size_; }
+  std::size_t count(DirId dir) const;
   /// What find() gave was changed in a way that must be kept.
   void changed(DirId dir, std::string_view name);
 

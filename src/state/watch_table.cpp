@@ -98,6 +98,7 @@ void WatchTable::attach(DirId dir, DirId parent, std::string_view name) {
   self.name = name;
   self.parent = parent;
   self.detached = false;
+  if (is_aside_name(name)) ++asides_;
   self.previous_sibling = kNoDir;
   self.next_sibling = directories_[parent].first_child;
   if (self.next_sibling != kNoDir) directories_[self.next_sibling].previous_sibling = dir;
@@ -114,6 +115,7 @@ void WatchTable::detach(DirId dir) {
 void WatchTable::unlink(DirId dir) {
   Directory& self = directories_[dir];
   if (self.parent == kNoDir) return;
+  if (is_aside_name(self.name)) --asides_;
   places_.erase(hash_of(dir), dir);
   if (self.previous_sibling != kNoDir) {
     directories_[self.previous_sibling].next_sibling = self.next_sibling;
@@ -140,6 +142,31 @@ void WatchTable::remove(DirId dir) {
   --count_;
 }
 
+void WatchTable::set_aside(DirId dir) {
+  const DirId parent = directories_[dir].parent;
+  const std::string place = '/' + directories_[dir].name;
+  for (std::size_t number = 0;; ++number) {
+    const std::string name = '/' + std::to_string(number) + place;
+    if (child(parent, name) == kNoDir) return attach(dir, parent, name);
+  }
+}
+
+bool WatchTable::is_aside(DirId dir) const {
+  if (asides_ == 0) return false;
+  for (; dir != kNoDir; dir = directories_[dir].parent) {
+    if (is_aside_name(directories_[dir].name)) return true;
+  }
+  return false;
+}
+
+std::vector<DirId> WatchTable::asides() const {
+  std::vector<DirId> all;
+  for (DirId dir = 0; asides_ != 0 && dir < limit(); ++dir) {
+    if (is_alive(dir) && is_aside(dir)) all.push_back(dir);
+  }
+  return all;
+}
+
 bool WatchTable::is_below(DirId dir, DirId ancestor) const {
   for (; dir != kNoDir; dir = directories_[dir].parent) {
     if (dir == ancestor) return true;
@@ -163,6 +190,7 @@ bool WatchTable::path(DirId dir, std::string& out) const {
   std::size_t length = 0;
   for (DirId at = dir; at != kRootDir; at = directories_[at].parent) {
     if (at == kNoDir || directories_[at].detached) return false;
+    if (is_aside_name(directories_[at].name)) return false;
     length += directories_[at].name.size() + 1;
   }
   if (length == 0) return true;

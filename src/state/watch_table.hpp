@@ -69,6 +69,24 @@ class WatchTable {
   bool has_changes() const { return !changed_.empty(); }
   void set_identity(DirId dir, const Stat& stat);
 
+  /// Where a volume was mounted or unmounted, what is known of the directory that was there is set
+  /// aside: it has no path, until the same directory is seen at that place again.
+  void set_aside(DirId dir);
+  /// One that was set aside at this place; kNoDir if none is it.
+  template <typename Is>
+  DirId find_aside(DirId parent, std::string_view name, Is is) const {
+    if (asides_ == 0) return kNoDir;
+    for (DirId dir = directories_[parent].first_child; dir != kNoDir;
+         dir = directories_[dir].next_sibling) {
+      if (is_aside_name(directories_[dir].name, name) && is(directories_[dir])) return dir;
+    }
+    return kNoDir;
+  }
+  /// It, or a directory above it.
+  bool is_aside(DirId dir) const;
+  /// All of these, those below them included.
+  std::vector<DirId> asides() const;
+
   DirId child(DirId parent, std::string_view name) const;
   /// By path relative to the root; kNoDir if unknown.
   DirId find(std::string_view path) const;
@@ -109,7 +127,14 @@ class WatchTable {
   void ignored(int wd) { retired_.erase(wd); }
   std::size_t watched() const { return by_wd_.size(); }
 
+  /// The name of what was set aside is "/", a number, "/", and the name of the place: no directory
+  /// has such a one.
+  static bool is_aside_name(std::string_view name) { return name.starts_with('/'); }
+
  private:
+  static bool is_aside_name(std::string_view name, std::string_view place) {
+    return is_aside_name(name) && name.substr(name.find('/', 1) + 1) == place;
+  }
   std::uint64_t hash_of(DirId dir) const;
   void unlink(DirId dir);
   void note_change(DirId dir);
@@ -122,6 +147,7 @@ class WatchTable {
   std::unordered_map<int, DirId> by_wd_;
   std::unordered_set<int> retired_;
   std::size_t count_ = 0;
+  std::size_t asides_ = 0;  ///< without those below them
 };
 
 }  // namespace inotifier

@@ -106,3 +106,18 @@ TEST_CASE("file table: does what a map does, however much comes and goes") {
     CHECK(names == expected);
   }
 }
+
+TEST_CASE("file table: a directory's rows get another number") {
+  FileTable table;
+  Row row;
+  row.inode = 7;
+  table.put(0, "a", row);
+  table.put(0, "b", row);
+  table.renumber(0, 5);
+  CHECK(table.find(0, "a") == nullptr);
+  REQUIRE(table.find(5, "a") != nullptr);
+  CHECK(table.find(5, "a")->inode == 7);
+  CHECK(table.count(0) == 0);
+  CHECK(table.count(5) == 2);
+  CHECK(table.size() == 2);
+}

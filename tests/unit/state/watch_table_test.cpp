@@ -120,3 +120,29 @@ TEST_CASE("watch table: a wd has one holder") {
   table.unbind(a);
   CHECK(table.by_wd(7) == kRootDir);
 }
+
+TEST_CASE("watch table: what is set aside has no path, and is found again at its place") {
+  WatchTable table;
+  const DirId place = table.add(kRootDir, "d");
+  const DirId below = table.add(place, "e");
+  table.set_aside(place);
+  const DirId other = table.add(kRootDir, "d");
+  table.set_aside(other);
+  std::string path;
+  CHECK_FALSE(table.path(below, path));
+  CHECK(table.child(kRootDir, "d") == kNoDir);
+  CHECK(table.is_aside(below));
+  CHECK(table.asides().size() == 3);
+  const auto is = [&](DirId dir) {
+    return [&table, dir](const WatchTable::Directory& at) { return &at == &table.at(dir); };
+  };
+  CHECK(table.find_aside(kRootDir, "d", is(place)) == place);
+  CHECK(table.find_aside(kRootDir, "d", is(other)) == other);
+  CHECK(table.find_aside(kRootDir, "e", is(place)) == kNoDir);
+  table.attach(place, kRootDir, "d");
+  REQUIRE(table.path(below, path));
+  CHECK(path == "d/e");
+  CHECK(table.asides().size() == 1);
+  table.remove(other);
+  CHECK(table.asides().empty());
+}
