@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -43,6 +44,7 @@ struct RawEvent {
     kLeft,         ///< `dir`/`name` was moved out of the watch
     kDirGone,      ///< `dir` and its number are no more; `path` is where it was last
     kRootChanged,  ///< the root is another: what was known of the files in `from_dir` is of `dir`
+    kAnswered,     ///< Files::writer() of `dir`/`name` was kPending, and now is not
     kScanned,      ///< a scan of the whole watch came to its end: what it did not show is gone
     kHidden,       ///< `dir`/`name` is a directory that is not entered because of its name
   };
@@ -67,6 +69,12 @@ struct RawEvent {
   const Stat* stat = nullptr;  ///< kFound by a poller: what it saw; otherwise null
 };
 
+/// A file by its directory and name.
+struct FileName {
+  DirId dir = kNoDir;
+  std::string_view name;
+};
+
 /// What may be known about files without waiting for anything but a local disk.
 class Files {
  public:
@@ -77,6 +85,7 @@ class Files {
     kGone,        ///< no such file (any more)
     kNotRegular,  ///< a directory, FIFO, socket, device or symbolic link
     kChanged,     ///< the path showed another file at the end than at the beginning: ask again
+    kPending,     ///< the disk does not answer yet: RawEvent::Kind::kAnswered tells when it does
   };
   virtual ~Files() = default;
   /// Path relative to the root. False while a directory above is on its way to another place.
@@ -84,6 +93,8 @@ class Files {
   /// lstat(2): 0 or an errno. EAGAIN while the path is not known (see path()).
   virtual int stat(DirId dir, std::string_view name, Stat& out) = 0;
   virtual Writer writer(DirId dir, std::string_view name, Stat& out) = 0;
+  /// Looks at all these at once, so that writer() of each has its answer at hand in this turn.
+  virtual void probe(std::span<const FileName> files) { static_cast<void>(files); }
   /// lstat(2) of what is now at a path relative to the root, whatever directory that leads through.
   virtual int stat_path(std::string_view path, Stat& out) = 0;
   /// Bytes of records that have ever entered the kernel's queue of this watch: a record with a

@@ -183,6 +183,7 @@ class Judge {
       case Files::Writer::kGone:
       case Files::Writer::kNotRegular:
       case Files::Writer::kChanged:
+      case Files::Writer::kPending:
         break;
     }
   }

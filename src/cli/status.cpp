@@ -92,6 +92,14 @@ std::string status_text(const Value& status) {
   } else {
     out += "no watches\n";
   }
+  const Value* unanswered = status.find("unanswered");
+  if (unanswered != nullptr && unanswered->array() != nullptr) {
+    for (const Value& one : *unanswered->array()) {
+      out += fmt::format("\n{}: no answer to {}, called {}", shown(one.find("path")),
+                         shown(one.find("call")), ago(shown(one.find("since")), now));
+    }
+    if (!unanswered->array()->empty()) out += '\n';
+  }
   const Value* refused = status.find("refused_connections");
   if (refused != nullptr && refused->integer() != nullptr && *refused->integer() > 0) {
     out += fmt::format(

@@ -85,6 +85,7 @@ WatchStatus ActiveWatch::status() const {
   status.files = files_.size();
   for (const DirId dir : asides) status.files -= files_.count(dir);
   status.in_progress = processor_->in_progress();
+  status.unanswered = source_->unanswered();
   return status;
 }
 

@@ -40,6 +40,7 @@ struct WatchStatus {
   std::size_t directories = 0;
   std::size_t files = 0;        ///< known ones
   std::size_t in_progress = 0;  ///< candidates and temporaries
+  std::vector<EventSource::Unanswered> unanswered;
 };
 
 class ActiveWatch final : public EventSource::Sink, public Out {

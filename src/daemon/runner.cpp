@@ -22,6 +22,7 @@ constexpr Nanos kStopWithin = 300 * kMillisecond;
 
 Runner::Runner(DaemonSignals& signals, const Config& config, JournalOptions journal, Owner& owner)
     : signals_(signals),
+      fs_(prober_),
       owner_(owner),
       journal_(std::move(journal), read_clocks()),
       pipeline_(
@@ -86,12 +87,14 @@ void Runner::wait(bool more, std::optional<Nanos> due) {
     time = {left / kSecond, left % kSecond};
   }
   const short wanted = pipeline_.blocked() ? 0 : POLLIN;
-  std::array<pollfd, 4> polled{{{mailbox_.filled_fd(), wanted, 0},
+  std::array<pollfd, 5> polled{{{mailbox_.filled_fd(), wanted, 0},
                                 {signals_.fd(), POLLIN, 0},
                                 {poll_box_.filled_fd(), wanted, 0},
-                                {owner_.wake_fd(), POLLIN, 0}}};
+                                {owner_.wake_fd(), POLLIN, 0},
+                                {prober_.fd(), wanted, 0}}};
   ppoll(polled.data(), polled.size(), more || due ? &time : nullptr, nullptr);
   if (polled[1].revents != 0) on_signals();
+  if (polled[4].revents != 0) prober_.acknowledge();
 }
 
 void Runner::on_signals() {

@@ -58,6 +58,7 @@ class Runner {
 
   // In the order of the start.
   DaemonSignals& signals_;
+  Prober prober_;
   RealFs fs_;
   Owner& owner_;
   Journal journal_;

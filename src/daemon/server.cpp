@@ -50,7 +50,7 @@ class PublishingOwner final : public Runner::Owner {
         runner.journal(), INOTIFIER_VERSION, read_clocks(),
         [this](const Route& route, std::string_view body) { fetch_.send(route, body); });
     service_->fill_status_with([&runner](Value::Map& status) {
-      fill_status(status, runner.pipeline().status(), runner.journal().blocked());
+      fill_status(status, runner.pipeline().status(), runner.journal().blocked(), read_clocks());
     });
   }
 

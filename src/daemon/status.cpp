@@ -6,12 +6,16 @@
 #include <utility>
 #include <variant>
 
+#include "base/path.hpp"
+#include "base/rfc3339.hpp"
 #include "endpoint/connection_limit.hpp"
 
 namespace inotifier {
 
-void fill_status(Value::Map& status, const std::vector<WatchStatus>& watches, bool blocked) {
+void fill_status(Value::Map& status, const std::vector<WatchStatus>& watches, bool blocked,
+                 const Now& now) {
   Value::Array rows;
+  Value::Array unanswered;
   bool ready = !blocked;
   for (const WatchStatus& watch : watches) {
     ready = ready && watch.ready && !watch.lost;
@@ -26,11 +30,18 @@ void fill_status(Value::Map& status, const std::vector<WatchStatus>& watches, bo
         {"directories", static_cast<std::int64_t>(watch.directories)},
         {"files", static_cast<std::int64_t>(watch.files)},
         {"in_progress", static_cast<std::int64_t>(watch.in_progress)}});
+    for (const EventSource::Unanswered& one : watch.unanswered) {
+      unanswered.emplace_back(Value::Map{{"watch", watch.name},
+                                         {"path", to_utf8(join(watch.path, one.path))},
+                                         {"call", one.call},
+                                         {"since", rfc3339(now.wall - (now.mono - one.since))}});
+    }
   }
   for (auto& [key, value] : status) {
     if (key == "ready") value = ready;
     if (key == "watches") std::swap(std::get<Value::Array>(value.v), rows);
   }
+  status.emplace_back("unanswered", std::move(unanswered));
   status.emplace_back("refused_connections", static_cast<std::int64_t>(refused_connections()));
 }
 

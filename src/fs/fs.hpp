@@ -5,6 +5,7 @@
 
 #include <sys/stat.h>
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -47,6 +48,37 @@ class Listing {
   virtual int next(Entry& entry) = 0;
 };
 
+/// What a look at a file shows.
+struct Probe {
+  Files::Writer writer = Files::Writer::kPending;
+  Stat stat;
+  int error = 0;    ///< errno of kUnknown
+  Nanos stamp = 0;  ///< stamp_clock() just before
+};
+
+/// Looks at files of one volume, asked for together. What does not answer holds up none of the
+/// others.
+class Probes {
+ public:
+  virtual ~Probes() = default;
+  /// Before start(): what is added next is in this directory. The handle may be closed afterwards.
+  virtual void enter(int directory) = 0;
+  virtual void add(std::string name) = 0;
+  /// Once. Returns after a few milliseconds; what is not answered then comes later.
+  virtual void start() = 0;
+  /// Of the file that was added so many calls after the first. Null: not answered yet.
+  virtual const Probe* answer(std::size_t file) const = 0;
+  /// Monotonic time when the look began; 0 = not yet.
+  virtual Nanos asked_since(std::size_t file) const = 0;
+};
+
+/// What the path of a root leads to just now.
+struct RootProbe {
+  int handle = -1;  ///< or a negative errno; the caller closes it
+  Stat stat;
+  FsTraits traits;
+};
+
 /// Directories go by handle (a descriptor in the real one), so that what is watched, looked at and
 /// listed is one and the same directory whatever is renamed meanwhile. `relative` is a path below a
 /// handle, "" the handle itself; it may be longer than PATH_MAX; no component may be a symbolic
@@ -64,6 +96,10 @@ class Fs {
   virtual std::unique_ptr<Listing> list(int handle, int& error) = 0;
   /// Gives kUnknown with errno in `error` where leases do not work.
   virtual Files::Writer writer(int handle, const std::string& relative, Stat& out, int& error) = 0;
+  /// Looks as writer() does, but may be left waiting by none. `volume`: the device of all files.
+  virtual std::unique_ptr<Probes> probes(std::uint64_t volume) = 0;
+  /// open_root(), stat() and traits(). Nothing: the path does not answer; call again later.
+  virtual std::optional<RootProbe> probe_root(const std::string& path) = 0;
   virtual FsTraits traits(int handle) = 0;
   /// The coarse clock that stamps files, wall time.
   virtual Nanos stamp_clock() = 0;

@@ -11,6 +11,7 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cerrno>
 #include <climits>
 #include <csignal>
@@ -30,7 +31,7 @@ namespace {
 /// openat2(2) with no symbolic link in any component. Kernels and seccomp filters without it get a
 /// plain openat, where only the last component is safe.
 int open_beneath(int handle, const char* path, int flags) {
-  static bool has_openat2 = true;
+  static std::atomic<bool> has_openat2 = true;  // prober threads ask too
   if (has_openat2) {
     open_how how{};
     how.flags = static_cast<__u64>(flags);
@@ -160,7 +161,10 @@ bool on_block_device(int handle) {
 
 }  // namespace
 
-RealFs::RealFs(Reach reach) : reach_(reach) { std::signal(SIGIO, SIG_IGN); }
+RealFs::RealFs(Reach reach) : reach_(reach) {
+  static const auto before = std::signal(SIGIO, SIG_IGN);
+  static_cast<void>(before);
+}
 
 int RealFs::open_root(const std::string& path) {
   const int fd = open(path.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC);

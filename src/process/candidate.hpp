@@ -47,6 +47,7 @@ struct Candidate {
   Nanos gone_since = 0;     ///< monotonic: when its name was first found gone; 0 = it is there
   std::optional<Trace> last;
   std::uint64_t position = 0;  ///< Files::queued() before the last look
+  bool asked = false;          ///< that look has no answer yet
   /// Of a look whose meaning depends on the records that were queued by then.
   struct Mark {
     std::uint64_t inode = 0;

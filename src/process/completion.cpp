@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <utility>
+#include <vector>
 
 #include "base/error.hpp"
 #include "base/hash.hpp"
@@ -19,7 +20,7 @@ using Stage = Candidate::Stage;
 constexpr Nanos kFirstLook = kMillisecond;
 // Within it the record comes that says where a file went.
 constexpr Nanos kGoneWait = kSecond;
-constexpr int kLooksPerTurn = 1000;
+constexpr std::size_t kLooksPerTurn = 1000;
 
 bool is_scan(Origin origin) {
   return origin == Origin::kStartup || origin == Origin::kOverflow || origin == Origin::kRescan;
@@ -50,6 +51,8 @@ void Completion::on(const RawEvent& event, const Now& now, Files& files, Out& ou
     case RawEvent::Kind::kRootChanged:
       in_progress_.erase_directory(event.from_dir);
       return table_.renumber(event.from_dir, event.dir);
+    case RawEvent::Kind::kAnswered:
+      return on_answered(event, context);
     case RawEvent::Kind::kScanned:
       return on_scanned(event, context);
     case RawEvent::Kind::kHidden:
@@ -76,16 +79,37 @@ void Completion::on_time(const Now& now, Files& files, Out& out) {
   absences_.take_some(kLooksPerTurn,
                       [&](DirId dir, std::string_view name) { on_gone(dir, name, of_absences); });
   Context context{now, files, out};
-  for (int i = 0; i < kLooksPerTurn; ++i) {
-    auto due = in_progress_.take_due(now.mono);
-    if (!due) break;
-    consider(std::move(*due), context);
+  std::vector<Candidate> due;
+  while (due.size() < kLooksPerTurn) {
+    auto next = in_progress_.take_due(now.mono);
+    if (!next) break;
+    due.push_back(std::move(*next));
   }
+  ask(due, files);
+  for (Candidate& candidate : due) look_at(std::move(candidate), context);
   note_first_scan();
 }
 
-/// Looks at a candidate, decides if that can be decided, and keeps it otherwise.
-void Completion::consider(Candidate candidate, Context& context) {
+/// Asks the disk for all of them at once.
+void Completion::ask(std::vector<Candidate>& candidates, Files& files) const {
+  if (candidates.empty()) return;
+  const std::uint64_t position = files.queued();
+  std::vector<FileName> asked;
+  for (Candidate& candidate : candidates) {
+    if (!candidate.asked) candidate.position = position;
+    if (!candidate.is_temporary()) asked.push_back({candidate.dir, candidate.name});
+  }
+  if (options_.writer_check && options_.settle == 0 && asked.size() > 1) files.probe(asked);
+}
+
+/// It is looked at in this turn, together with the others.
+void Completion::consider(Candidate candidate, const Context& context) {
+  candidate.due = context.now.mono;
+  in_progress_.put(std::move(candidate));
+}
+
+/// Decides if that can be decided, and keeps the candidate otherwise.
+void Completion::look_at(Candidate candidate, Context& context) {
   Stat stat;
   if (candidate.is_temporary()) {
     const Look found = inspector_.look_at_temporary(candidate, context, stat);
@@ -112,6 +136,15 @@ Candidate Completion::take(DirId dir, std::string_view name, bool& existed, cons
     candidate.waiting_since = now.mono;
   }
   return candidate;
+}
+
+/// The disk did not answer when it was looked at, and now it has.
+void Completion::on_answered(const RawEvent& event, const Context& context) {
+  if (in_progress_.find(event.dir, event.name) == nullptr) return;
+  bool existed = false;
+  Candidate candidate = in_progress_.take(event.dir, event.name, existed);
+  candidate.tries = 0;
+  consider(std::move(candidate), context);
 }
 
 // --- records

@@ -49,6 +49,7 @@ class Completion final : public Processor {
   void on_record(const RawEvent& event, Context& context);
   void on_found(const RawEvent& event, Context& context);
   void on_moved(const RawEvent& event, Context& context);
+  void on_answered(const RawEvent& event, const Context& context);
   void on_gone(DirId dir, std::string_view name, Context& context);
   void on_listed(const RawEvent& event, Context& context);
   void on_scanned(const RawEvent& event, Context& context);
@@ -62,7 +63,9 @@ class Completion final : public Processor {
   bool was_moved_here(const RawEvent& event, Context& context);
   Candidate leave_place(const RawEvent& event, bool& existed, Context& context);
   Candidate take(DirId dir, std::string_view name, bool& existed, const Now& now);
-  void consider(Candidate candidate, Context& context);
+  void consider(Candidate candidate, const Context& context);
+  void ask(std::vector<Candidate>& candidates, Files& files) const;
+  void look_at(Candidate candidate, Context& context);
 
   const CompletionOptions options_;
   const Filters& filters_;

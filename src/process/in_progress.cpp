@@ -78,7 +78,7 @@ void InProgress::add_timer(Nanos due, std::uint32_t slot) {
     std::erase_if(timers_, [this](const Timer& timer) { return is_stale(timer); });
     std::make_heap(timers_.begin(), timers_.end(), std::greater<>());
   }
-  timers_.push_back({due, slot});
+  timers_.push_back({due, ++last_number_, slot});
   std::push_heap(timers_.begin(), timers_.end(), std::greater<>());
 }
 

@@ -39,8 +39,11 @@ class InProgress {
  private:
   struct Timer {
     Nanos due;
+    std::uint64_t number;  ///< those that are due together keep their order
     std::uint32_t slot;
-    bool operator>(const Timer& other) const { return due > other.due; }
+    bool operator>(const Timer& other) const {
+      return due != other.due ? due > other.due : number > other.number;
+    }
   };
   std::uint32_t find_slot(DirId dir, std::string_view name) const;
   Candidate take_slot(std::uint32_t slot);
@@ -54,7 +57,8 @@ class InProgress {
   std::vector<std::uint32_t> free_;
   NameIndex index_;
   std::unordered_map<DirId, std::uint32_t> in_directory_;
-  std::vector<Timer> timers_;  ///< a heap, the soonest first; some are stale
+  std::vector<Timer> timers_;      ///< a heap, the soonest first; some are stale
+  std::uint64_t last_number_ = 0;  ///< of a timer
   std::size_t undecided_ = 0;
 };
 

@@ -20,6 +20,7 @@ constexpr Nanos kEmptyOld = 10 * kSecond;
 constexpr Nanos kOldEnough = 10 * kSecond;
 constexpr Nanos kRarely = 10 * kSecond;
 constexpr Nanos kLongWait = 3600 * kSecond;
+constexpr std::uint8_t kMostDoublings = 10;  // of the wait between two looks
 
 /// How long ago it was written or changed, by the wall clock.
 Nanos age_of(const Stat& stat, const Now& now) {
@@ -30,7 +31,6 @@ Nanos age_of(const Stat& stat, const Now& now) {
 /// hour every ten. Never waited out by events alone: two closes can be one record, and CLOSE_WRITE
 /// comes before the writer is gone.
 Look wait_again(Candidate& candidate, const Now& now) {
-  constexpr std::uint8_t kMostDoublings = 10;
   const Nanos pause = candidate.tries < kMostDoublings ? kMillisecond << candidate.tries
                       : now.mono - candidate.waiting_since > kLongWait ? kRarely
                                                                        : kSecond;
@@ -68,7 +68,6 @@ bool Inspector::is_old(const Candidate& candidate, const Stat& stat, const Now& 
 }
 
 Look Inspector::look(Candidate& candidate, Context& context, std::string& path, Stat& stat) const {
-  candidate.position = context.files.queued();
   if (!context.files.path(candidate.dir, candidate.name, path)) {
     return wait_again(candidate, context.now);
   }
@@ -91,12 +90,20 @@ Look Inspector::look(Candidate& candidate, Context& context, std::string& path, 
 }
 
 Look Inspector::look_at_writer(Candidate& candidate, Context& context, Stat& stat) const {
-  switch (context.files.writer(candidate.dir, candidate.name, stat)) {
+  const Files::Writer writer = context.files.writer(candidate.dir, candidate.name, stat);
+  candidate.asked = writer == Files::Writer::kPending;
+  switch (writer) {
     case Files::Writer::kGone:
       return Look::kGone;
     case Files::Writer::kNotRegular:
       return Look::kNotRegular;
     case Files::Writer::kChanged:
+      return wait_again(candidate, context.now);
+    case Files::Writer::kPending:
+      // A scan is not held up for long by a file that does not answer.
+      if (candidate.tries == kMostDoublings && candidate.stage == Candidate::Stage::kFound) {
+        candidate.stage = Candidate::Stage::kPending;
+      }
       return wait_again(candidate, context.now);
     case Files::Writer::kOpen:
       if (candidate.stage == Candidate::Stage::kFound) candidate.stage = Candidate::Stage::kPending;

@@ -3,7 +3,9 @@
 #pragma once
 
 #include <optional>
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include "inotifier/processor.hpp"
 #include "source/decode.hpp"
@@ -26,6 +28,13 @@ class EventSource : public Files {
     virtual void on_degraded(const Degraded& what) = 0;
     /// A scan of the whole watch came to its end (the first one too).
     virtual void on_scanned(Origin origin, std::string_view reason, Nanos duration) = 0;
+  };
+
+  /// A call that the disk has not answered yet.
+  struct Unanswered {
+    std::string path;  ///< relative to the root; "" = the root
+    std::string_view call;
+    Nanos since = 0;  ///< monotonic
   };
 
   /// The way out for a source and its parts.
@@ -58,6 +67,7 @@ class EventSource : public Files {
   /// Every directory is watched, or the poller has seen all.
   virtual bool is_ready() const = 0;
   virtual bool is_lost() const = 0;
+  virtual std::vector<Unanswered> unanswered() const { return {}; }
   Output& output() { return out_; }
 
  protected:

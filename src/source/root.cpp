@@ -6,6 +6,9 @@
 namespace inotifier {
 namespace {
 
+// A disk that was asleep needs several seconds.
+constexpr Nanos kSilence = 5 * kSecond;
+
 /// A line is "<mount> <path relative to the root>".
 std::set<std::string> paths_of(const std::string& lines) {
   std::set<std::string> paths;
@@ -38,7 +41,7 @@ bool is_empty(Fs& fs, int handle) {
 }
 
 int Root::open() {
-  if (handle_ >= 0 || !attached_) return handle_;
+  if (handle_ >= 0 || !attached_ || silent_since_ != 0) return handle_;
   const int handle = fs_.open_root(path_);
   Stat stat;
   if (handle >= 0 && fs_.stat(handle, "", stat) == 0 && stat.inode == stat_.inode &&
@@ -55,10 +58,21 @@ void Root::close() {
   if (handle_ >= 0) fs_.close(std::exchange(handle_, -1));
 }
 
-Root::Change Root::check() {
+Root::Change Root::check(Nanos now) {
   Change change;
   doubtful_ = false;
-  const int handle = fs_.open_root(path_);
+  const std::optional<RootProbe> probe = fs_.probe_root(path_);
+  if (!probe) {
+    close();
+    if (silent_since_ == 0) silent_since_ = now;
+    if (now - silent_since_ >= kSilence) {
+      attached_ = false;
+      change.lost = "not_responding";
+    }
+    return change;
+  }
+  silent_since_ = 0;
+  const int handle = probe->handle;
   if (is_shortage(-handle)) {
     change.shortage = -handle;
     return change;
@@ -71,11 +85,7 @@ Root::Change Root::check() {
                                        : "unreadable";
     return change;
   }
-  Stat stat;
-  if (fs_.stat(handle, "", stat) != 0) {
-    fs_.close(handle);
-    return change;
-  }
+  const Stat& stat = probe->stat;
   const bool same = stat.inode == stat_.inode && stat.mount == stat_.mount;
   if (attached_ && same) {
     fs_.close(handle);
@@ -103,7 +113,7 @@ Root::Change Root::check() {
   attached_ = ever_attached_ = change.found = true;
   stat_ = stat;
   handle_ = handle;
-  traits_ = fs_.traits(handle);
+  traits_ = probe->traits;
   mounts_ = fs_.mounts_below(path_).value_or("");
   return change;
 }

@@ -50,7 +50,11 @@ class Root {
     int shortage = 0;       ///< errno if it could not be looked at just now
   };
   /// Compares path and knowledge. If it was lost and found at once, both are set.
-  Change check();
+  /// `now`: monotonic. A path that does not answer is lost after a while; until it does answer, it
+  /// is not touched.
+  Change check(Nanos now);
+  /// Monotonic time since when it does not answer; 0 = it does.
+  Nanos silent_since() const { return silent_since_; }
 
   const Stat& stat() const { return stat_; }
   const FsTraits& traits() const { return traits_; }
@@ -68,6 +72,7 @@ class Root {
   int handle_ = -1;
   bool attached_ = false;
   bool doubtful_ = false;
+  Nanos silent_since_ = 0;
   bool ever_attached_ = false;
   bool mount_expected_ = false;
   Stat stat_;  ///< of the root that is, or last was, attached

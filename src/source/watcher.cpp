@@ -26,7 +26,8 @@ Watcher::Watcher(WatchOptions options, Fs& fs, Notifier* notifier, Renames& rena
       number_(renames.add(*this)),
       root_(options_.root, fs),
       tree_(options_, fs, notifier, root_, rescans_, out_),
-      scanner_(options_, fs, root_, tree_, rescans_, out_) {}
+      scanner_(options_, fs, root_, tree_, rescans_, out_),
+      probes_(tree_, fs) {}
 
 Watcher::~Watcher() { renames_.remove(number_); }
 
@@ -46,9 +47,17 @@ void Watcher::begin_turn(const Now& now) {
   now_ = now;
   tree_.begin_turn(now.mono);
   scanner_.begin_turn(now.mono);
+  for (const auto& [dir, name] : probes_.answered()) {
+    RawEvent event;
+    event.kind = RawEvent::Kind::kAnswered;
+    event.dir = dir;
+    event.name = name;
+    out_.sink().on_raw(event);
+  }
 }
 
 void Watcher::rescan(std::string_view reason, Origin origin, bool absence_counts) {
+  probes_.on_doubt();
   if (root_.attached()) rescans_.ask(reason, origin, absence_counts);
 }
 
@@ -110,6 +119,7 @@ void Watcher::on_record(const Record& record, std::uint64_t position) {
     if (options_.recursive) on_directory_record(record, dir, path);
     return;
   }
+  probes_.on_record(dir, record.name);
   if ((record.mask & (IN_MOVED_FROM | IN_MOVED_TO)) != 0) {
     return on_half(record, dir, path);
   }
@@ -216,7 +226,7 @@ void Watcher::send(RawEvent event, const MoveHalf& at) {
 /// Once a second, and when in doubt.
 void Watcher::check_root() {
   next_check_ = now_.mono + kRootCheck;
-  const Root::Change change = root_.check();
+  const Root::Change change = root_.check(now_.mono);
   if (change.shortage != 0) {
     out_.degraded(
         {Degraded::Reason::kShortage, "",
@@ -285,6 +295,7 @@ void Watcher::on_time() {
 void Watcher::end_turn() {
   tree_.open().close();
   root_.close();
+  probes_.end_turn();
 }
 
 std::optional<Nanos> Watcher::deadline() const {
@@ -310,6 +321,7 @@ bool Watcher::path(DirId dir, std::string_view name, std::string& out) {
 }
 
 int Watcher::stat(DirId dir, std::string_view name, Stat& out) {
+  look_stamp_ = 0;
   const int handle = tree_.table().is_alive(dir) ? tree_.open().open(dir) : -1;
   return handle < 0 ? EAGAIN : -fs_.stat(handle, std::string(name), out);
 }
@@ -326,27 +338,39 @@ Files::Writer Watcher::writer(DirId dir, std::string_view name, Stat& out) {
     tell_no_lease(traits, false);
     return Writer::kUnknown;
   }
-  const int handle = tree_.open().open(dir);
-  if (handle < 0) return Writer::kChanged;
-  int error = 0;
-  const Writer result = fs_.writer(handle, std::string(name), out, error);
-  if (result == Writer::kUnknown) {
+  auto probe = probes_.take(dir, name);
+  if (!probe) {
+    const FileName file{dir, name};
+    probes_.start({&file, 1});
+    probe = probes_.take(dir, name);
+  }
+  if (!probe) return Writer::kChanged;
+  out = probe->stat;
+  look_stamp_ = probe->stamp;
+  if (probe->writer == Writer::kUnknown) {
     std::string relative;
     path(dir, name, relative);
     out_.degraded(
         {Degraded::Reason::kNoLease, "",
-         describe("fcntl(F_SETLEASE)", join(root_.path(), relative), error) +
+         describe("fcntl(F_SETLEASE)", join(root_.path(), relative), probe->error) +
              ": whether a writer has a file open cannot be seen, the quiet time decides; run the "
              "daemon as the files' owner, or give it CAP_LEASE and the right to read"});
   }
-  return result;
+  return probe->writer;
+}
+
+std::vector<EventSource::Unanswered> Watcher::unanswered() const {
+  std::vector<Unanswered> all;
+  if (root_.silent_since() != 0) all.push_back({"", "open", root_.silent_since()});
+  probes_.list_unanswered(all);
+  return all;
 }
 
 bool Watcher::later_write_shows(const Stat& stat) {
   // CLOCK_REALTIME_COARSE stamps files; it stands still for up to 10 ms (CONFIG_HZ=100).
   constexpr Nanos kTick = 10 * kMillisecond;
   if (root_.traits().fine_times && !tree_.has_other_volumes()) return true;
-  const Nanos stamp = fs_.stamp_clock();
+  const Nanos stamp = look_stamp_ != 0 ? look_stamp_ : fs_.stamp_clock();
   return stat.mtime < stamp || stat.mtime > stamp + kTick;
 }
 

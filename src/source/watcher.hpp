@@ -14,6 +14,7 @@
 #include "fs/fs.hpp"
 #include "source/decode.hpp"
 #include "source/event_source.hpp"
+#include "source/file_probes.hpp"
 #include "source/renames.hpp"
 #include "source/rescans.hpp"
 #include "source/root.hpp"
@@ -53,6 +54,7 @@ class Watcher final : public EventSource, private Renames::Watch {
   int stat(DirId dir, std::string_view name, Stat& out) override;
   int stat_path(std::string_view path, Stat& out) override;
   Writer writer(DirId dir, std::string_view name, Stat& out) override;
+  void probe(std::span<const FileName> files) override { probes_.start(files); }
   std::uint64_t queued() const override {
     return notifier_ == nullptr ? 0 : notifier_->queued_bytes();
   }
@@ -60,6 +62,7 @@ class Watcher final : public EventSource, private Renames::Watch {
   std::uint32_t doubts() const override { return rescans_.doubts(); }
   bool later_write_shows(const Stat& stat) override;
   bool keeps_inodes() const override { return root_.traits().keeps_inodes; }
+  std::vector<Unanswered> unanswered() const override;
 
  private:
   // Renames::Watch
@@ -91,9 +94,11 @@ class Watcher final : public EventSource, private Renames::Watch {
   Rescans rescans_;
   Tree tree_;
   Scanner scanner_;
+  FileProbes probes_;
   std::uint64_t handled_ = 0;  ///< bytes of records
   Now now_;
   bool lost_told_ = false;
+  Nanos look_stamp_ = 0;  ///< Fs::stamp_clock() before the last look; 0: it was made just now
   Nanos next_check_ = 0;
   Nanos next_poll_ = 0;
 };

@@ -3,10 +3,12 @@
 import os
 import signal
 import subprocess
+import sys
 import time
 
 import pytest
 
+from durable import Service
 from harness import PATIENCE, wait_for
 
 
@@ -65,3 +67,104 @@ def test_sigterm_while_a_volume_hangs(workdir, daemons, volume):
     daemon.signal(signal.SIGUSR1)
     time.sleep(1)
     assert seconds_to_end(daemon) < 1.2 * PATIENCE
+
+
+SCANNER = """
+import ctypes, os, struct, sys
+libc = ctypes.CDLL(None, use_errno=True)
+CONTENT, OPEN_PERM, ON_CHILD, ADD, ALLOW = 0x4, 0x10000, 0x08000000, 0x1, 0x1
+fd = libc.fanotify_init(CONTENT | 1, os.O_RDONLY)
+mark = libc.fanotify_mark
+mark.argtypes = [ctypes.c_int, ctypes.c_uint, ctypes.c_uint64, ctypes.c_int, ctypes.c_char_p]
+if fd < 0 or mark(fd, ADD, OPEN_PERM | ON_CHILD, -100, sys.argv[1].encode()):
+    sys.exit(f"fanotify: {os.strerror(ctypes.get_errno())}")
+print("ready", flush=True)
+held = []
+while True:
+    data, at = os.read(fd, 4096), 0
+    while at < len(data):
+        length, _, _, _, _, file, pid = struct.unpack_from("IBBHQii", data, at)
+        at += length
+        name = os.path.basename(os.readlink(f"/proc/self/fd/{file}"))
+        with open(f"/proc/{pid}/comm") as comm:
+            if name.startswith("held") and comm.read().startswith("inotifier"):
+                held.append(file)
+                continue
+        if name == "release":
+            for one in held:
+                os.write(fd, struct.pack("iI", one, ALLOW))
+                os.close(one)
+            held = []
+        os.write(fd, struct.pack("iI", file, ALLOW))
+        os.close(file)
+"""
+
+
+@pytest.fixture
+def scanner(workdir):
+    """An on-access scanner: open(2) of what is called held* waits until `release` is opened."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", SCANNER, str(workdir / "in")],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    if process.stdout.readline() != "ready\n":
+        pytest.skip(process.communicate()[1].strip())
+    yield process
+    process.kill()
+    process.wait()
+    process.stdout.close()
+    process.stderr.close()
+
+
+def unanswered(daemon):
+    return Service(daemon.fetch_endpoint).request("status")["unanswered"]
+
+
+def test_a_file_that_cannot_be_opened_delays_only_itself(workdir, daemons, scanner):
+    daemon = daemons(workdir)
+    root = workdir / "in"
+    (root / "held-1").write_bytes(b"x")
+    wait_for(lambda: unanswered(daemon), what="status to name it")
+    (told,) = unanswered(daemon)
+    assert (told["watch"], told["path"], told["call"]) == ("in", str(root / "held-1"), "open")
+    text = subprocess.run(
+        [daemon.binary, "status", "--endpoint", daemon.fetch_endpoint], capture_output=True, text=True
+    ).stdout
+    assert f"{root}/held-1: no answer to open" in text
+    for i in range(100):
+        (root / f"f{i}").write_bytes(b"x")
+    daemon.sentinel()
+    for i in range(10):
+        (root / f"held-more-{i}").write_bytes(b"x")
+    daemon.signal(signal.SIGUSR1)
+    daemon.sentinel()
+    assert not any(b"held" in path for path in daemon.announced())
+    (root / "release").write_bytes(b"x")
+    daemon.collector.wait(path=root / "held-1")
+    daemon.sentinel()
+    wait_for(lambda: len(daemon.announced()) == 112, what="all that was held")
+    assert set(daemon.announced().values()) == {1}
+    wait_for(lambda: not unanswered(daemon), what="status to name none")
+
+
+def test_sigterm_while_a_file_cannot_be_opened(workdir, daemons, scanner):
+    daemon = daemons(workdir)
+    for i in range(3):
+        (workdir / "in" / f"held{i}").write_bytes(b"x")
+    daemon.sentinel()
+    wait_for(lambda: len(unanswered(daemon)) == 3, what="status to name them")
+    assert seconds_to_end(daemon) < 1.2 * PATIENCE
+
+
+def test_a_file_that_cannot_be_opened_at_the_start(workdir, daemons, scanner):
+    """The scan ends, and is reported, without it."""
+    root = workdir / "in"
+    for name in ("held", "there"):
+        (root / name).write_bytes(b"x")
+    daemon = daemons(workdir)
+    daemon.collector.wait(path=root / "there")
+    wait_for(lambda: "watch.scanned/in/" in daemon.told(), what="watch.scanned")
+    (root / "release").write_bytes(b"x")
+    daemon.collector.wait(path=root / "held")

@@ -139,6 +139,7 @@ class FakeFs final : public Fs, public Disk {
 
   /// Monotonic time never goes back, the wall clock may.
   void set_time(const Now& now) { now_ = now; }
+  const Now& now() const { return now_; }
   const FakeOptions& options() const { return options_; }
 
   // Fs
@@ -148,6 +149,8 @@ class FakeFs final : public Fs, public Disk {
   int stat(int handle, const std::string& relative, Stat& out) override;
   std::unique_ptr<Listing> list(int handle, int& error) override;
   Files::Writer writer(int handle, const std::string& relative, Stat& out, int& error) override;
+  std::unique_ptr<Probes> probes(std::uint64_t volume) override;
+  std::optional<RootProbe> probe_root(const std::string& path) override;
   FsTraits traits(int handle) override;
   Nanos wall_clock() override { return now_.wall; }
   Nanos stamp_clock() override { return now_.wall - now_.wall % options_.tick; }

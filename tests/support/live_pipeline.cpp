@@ -102,8 +102,10 @@ void LivePipeline::run() {
       const Nanos left = std::max<Nanos>(0, *due - read_clocks().mono);
       wait = {left / kSecond, left % kSecond};
     }
-    std::array<pollfd, 2> polled{{{mailbox_.filled_fd(), POLLIN, 0}, {wake_.fd(), POLLIN, 0}}};
+    std::array<pollfd, 3> polled{
+        {{mailbox_.filled_fd(), POLLIN, 0}, {wake_.fd(), POLLIN, 0}, {prober_.fd(), POLLIN, 0}}};
     ppoll(polled.data(), polled.size(), more || due ? &wait : nullptr, nullptr);
+    if (polled[2].revents != 0) prober_.acknowledge();
     if (polled[1].revents != 0 && !obey()) return;
   }
 }

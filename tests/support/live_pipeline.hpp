@@ -47,7 +47,8 @@ class LivePipeline {
   EventFd wake_;
 
   // In the order of the start.
-  RealFs fs_;
+  Prober prober_;
+  RealFs fs_{prober_};
   Journal journal_;
   Pipeline pipeline_;
   Mailbox mailbox_;

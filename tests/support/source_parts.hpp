@@ -46,7 +46,7 @@ struct SourceParts {
     options.enters = [](std::string_view) { return true; };
   }
   void attach() {
-    root.check();
+    root.check(0);
     tree.table().set_identity(kRootDir, root.stat());
   }
   void pass(Nanos time) {

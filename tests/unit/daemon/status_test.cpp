@@ -17,7 +17,7 @@ const Value& at(const Value::Map& map, std::string_view wanted) {
 
 bool ready_with(const std::vector<WatchStatus>& watches, bool blocked) {
   Value::Map status{{"ready", false}, {"watches", Value::Array{}}};
-  fill_status(status, watches, blocked);
+  fill_status(status, watches, blocked, {});
   CHECK(std::get<Value::Array>(at(status, "watches").v).size() == watches.size());
   return at(status, "ready") == Value(true);
 }
@@ -50,6 +50,20 @@ TEST_CASE("status: one line for people names what is out of order") {
       status_line({good, begun, lost}, true) ==
       "3 watches, 1 being scanned, 1 lost, 1 degraded, 220 files known, 4 in progress, no room for "
       "the journal");
+}
+
+TEST_CASE("status: calls without an answer are named, with the time of the call") {
+  WatchStatus watch;
+  watch.name = "in";
+  watch.path = "/srv/in";
+  watch.unanswered = {{"d/x", "open", 40 * kSecond}};
+  Value::Map status{{"watches", Value::Array{}}};
+  fill_status(status, {watch}, false, {100 * kSecond, 1'700'000'060 * kSecond});
+  CHECK(at(status, "unanswered") ==
+        Value(Value::Array{Value::Map{{"watch", "in"},
+                                      {"path", "/srv/in/d/x"},
+                                      {"call", "open"},
+                                      {"since", "2023-11-14T22:13:20.000000000Z"}}}));
 }
 
 }  // namespace
