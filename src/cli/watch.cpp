@@ -21,6 +21,7 @@
 #include "config/rules.hpp"
 #include "daemon/own_files.hpp"
 #include "daemon/runner.hpp"
+#include "fs/real_fs.hpp"
 #include "inotifier/wire.hpp"
 
 namespace inotifier {
@@ -148,6 +149,7 @@ int run_watch(const WatchArguments& arguments) {
   Config config = load_config(options, process_environment());
   // The daemon waits for a directory to come; a person at a terminal has mistyped it.
   for (const WatchConfig& watch : config.watches) {
+    if (is_remote(watch.path)) continue;  // its server may not answer
     struct stat found;
     if (stat(watch.path.c_str(), &found) != 0) {
       throw SetupError(describe("watch", watch.path, errno) + ": name a directory that exists");

@@ -3,11 +3,15 @@
 #include <filesystem>
 #include <system_error>
 
+#include "fs/real_fs.hpp"
+
 namespace inotifier {
 namespace {
 
-/// Without symbolic links, as far as the path exists; unchanged if that cannot be told.
+/// Without symbolic links, as far as the path exists; unchanged if that cannot be told. A remote
+/// volume is not touched, because a dead server would hang the start or the reload.
 std::string resolved(const std::string& path) {
+  if (is_remote(path)) return path;
   std::error_code error;
   const auto found = std::filesystem::weakly_canonical(path, error);
   return error ? path : found.native();

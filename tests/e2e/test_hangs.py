@@ -10,6 +10,7 @@ import pytest
 
 from durable import Service
 from harness import PATIENCE, wait_for
+from test_reload import rewrite
 
 
 class Volume:
@@ -140,6 +141,7 @@ def test_a_file_that_cannot_be_opened_delays_only_itself(workdir, daemons, scann
         (root / f"held-more-{i}").write_bytes(b"x")
     daemon.signal(signal.SIGUSR1)
     daemon.sentinel()
+    wait_for(lambda: len(unanswered(daemon)) == 11, what="status to name them all")
     assert not any(b"held" in path for path in daemon.announced())
     (root / "release").write_bytes(b"x")
     daemon.collector.wait(path=root / "held-1")
@@ -166,5 +168,26 @@ def test_a_file_that_cannot_be_opened_at_the_start(workdir, daemons, scanner):
     daemon = daemons(workdir)
     daemon.collector.wait(path=root / "there")
     wait_for(lambda: "watch.scanned/in/" in daemon.told(), what="watch.scanned")
+    assert unanswered(daemon)
     (root / "release").write_bytes(b"x")
     daemon.collector.wait(path=root / "held")
+
+
+def test_start_and_reload_while_a_root_hangs(workdir, daemons, volume):
+    """Neither needs an answer of a volume whose server is dead; the other watches go on."""
+    volume.hang()
+    other = workdir / "other"
+    other.mkdir()
+    watches = [{"name": "other", "path": other}, {"name": "remote", "path": volume.mount}]
+    daemon = daemons(workdir, watches, ready=False)
+    wait_for(lambda: "watch.ready/other/" in daemon.told(), what="the watch that answers")
+    daemon.sentinel()
+    rewrite(
+        daemon,
+        [
+            {"name": '"other"', "path": f'"{other}"', "stalled_after": '"2h"'},
+            {"name": '"remote"', "path": f'"{volume.mount}"'},
+        ],
+    )
+    daemon.sentinel()
+    assert seconds_to_end(daemon) < 1.2 * PATIENCE
