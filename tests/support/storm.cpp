@@ -393,7 +393,7 @@ const std::vector<StormKind>& storm_kinds() {
       {"binds", "", "", "directories binds", true},
       {"root", "", "", "directories scans root", true},
       {"faults", "", "", "directories scans faults", true},
-      {"hangs", "", "", "directories hangs", true},
+      {"hangs", "", "", "directories hangs"},
       {"clock", "", "", "directories scans clock metadata"},
       {"clock and kills", "", "", "directories kills clock"},
       {"names", "", "", "directories scans names"},
