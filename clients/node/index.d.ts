@@ -6,8 +6,8 @@ export type Roots = Record<string, string>;
 /** Where the daemon is, and the keys if it wants some. */
 export interface Connection {
   /**
-   * Default: INOTIFIER_FETCH_ENDPOINT (subscribe: INOTIFIER_PUBLISH_ENDPOINT), else the socket in
-   * $XDG_RUNTIME_DIR/inotifier/ if it is there, else the one in /run/inotifier/.
+   * Default: INOTIFIER_FETCH_ENDPOINT (subscribe: INOTIFIER_PUBLISH_ENDPOINT), else the first socket
+   * that is there in $XDG_RUNTIME_DIR/inotifier/, /tmp/inotifier-UID/ and /run/inotifier/.
    */
   endpoint?: string | undefined;
   /** Files of `inotifier keygen`. Default: INOTIFIER_SERVER_KEY, INOTIFIER_KEY, else no keys. */

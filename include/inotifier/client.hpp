@@ -39,9 +39,11 @@ struct RequestError : std::runtime_error {
   std::string code;  ///< "bad_request", "unknown_consumer", "not_allowed", ...
 };
 
-/// The endpoint a client uses when none is given: INOTIFIER_PUBLISH_ENDPOINT, else the socket
-/// `publish` in $XDG_RUNTIME_DIR/inotifier/ if it is there, else that in /tmp/inotifier-UID/ if
-/// the directory is ours and others cannot write to it, else ipc:///run/inotifier/publish.
+/// The endpoint a client uses when none is given: INOTIFIER_PUBLISH_ENDPOINT (of a list the first
+/// ipc socket that is there, else the first), else the socket `publish` that is there in
+/// $XDG_RUNTIME_DIR/inotifier/ (without that variable /run/user/UID/inotifier/), or in
+/// /tmp/inotifier-UID/ if the directory is ours and others cannot write to it, else
+/// ipc:///run/inotifier/publish.
 std::string default_publish_endpoint();
 /// The same for the fetch service: INOTIFIER_FETCH_ENDPOINT, the socket `fetch`.
 std::string default_fetch_endpoint();

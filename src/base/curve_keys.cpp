@@ -154,6 +154,14 @@ CurveKeys read_keys(const std::string& path) {
 CurveKeys read_secret_keys(const std::string& path) {
   struct stat stat {};
   const UniqueFd fd = open_file(path, stat);
+  // First: a file with the public key is to be read by others.
+  auto keys = parse_curve_keys(read_all(fd.get(), path), path);
+  if (keys.secret_key.empty()) {
+    throw SetupError(
+        fmt::format("{} has a public key only: give the file with the secret one (inotifier keygen "
+                    "calls it NAME.key_secret)",
+                    path));
+  }
   if (stat.st_uid != ::geteuid() && stat.st_uid != 0) {
     throw SetupError(
         fmt::format("{} belongs to uid {}, who could put another key there: chown {} {}", path,
@@ -164,13 +172,6 @@ CurveKeys read_secret_keys(const std::string& path) {
         "{} has mode {:04o}, so others could read or change the secret key: chmod 600 {} (and make "
         "new keys if they may have read it)",
         path, stat.st_mode & 07777U, path));
-  }
-  auto keys = parse_curve_keys(read_all(fd.get(), path), path);
-  if (keys.secret_key.empty()) {
-    throw SetupError(
-        fmt::format("{} has a public key only: give the file with the secret one (inotifier keygen "
-                    "calls it NAME.key_secret)",
-                    path));
   }
   return keys;
 }

@@ -82,7 +82,10 @@ int Working::run() {
   }
   if (!refused && !session_.consumer->flush(kFlush) && result == 0 && !stopping_) result = 1;
   jobs_.enforce(std::numeric_limits<Nanos>::max());  // what a job left behind after its time
-  fmt::print(stderr, "inotifier: {} done, {} failed, {} skipped\n", done_, failed_, skipped_);
+  // From cron, with nothing to do, there is nothing to say.
+  if (!arguments_.until_empty || result != 0 || done_ + failed_ + skipped_ > 0) {
+    fmt::print(stderr, "inotifier: {} done, {} failed, {} skipped\n", done_, failed_, skipped_);
+  }
   return result;
 }
 

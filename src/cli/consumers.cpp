@@ -285,7 +285,11 @@ Subcommand failed_command() {
       "failed", "list the events that a consumer could not process",
       [](Options& options, AskArguments& arguments) {
         describe_named(options, arguments);
-        options.format(arguments.output);
+        options.flag("--json", arguments.output.json,
+                     "one failure a line: position, time, reason, tries and the event");
+        options.flag("-0", arguments.output.nul, "only the paths, each ended by a NUL byte");
+        options.text("--format", arguments.output.format,
+                     "of the events, such as '{path}\\t{size}'; ends each with a newline");
       },
       run_failed);
 }

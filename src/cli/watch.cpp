@@ -2,6 +2,7 @@
 // a journal. Prints each finished file, or runs a command for it.
 #include <fmt/core.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -129,6 +130,14 @@ bool is_given(const std::vector<std::string>& options, std::string_view key) {
   });
 }
 
+std::string named(const std::vector<WatchConfig>& watches) {
+  std::string out;
+  for (const WatchConfig& watch : watches) {
+    out += (out.empty() ? "" : ", ") + visible(watch.path);
+  }
+  return out;
+}
+
 int run_watch(const WatchArguments& arguments) {
   DaemonSignals signals;
   if (!arguments.journal.empty() && arguments.output.count > 0) {
@@ -171,6 +180,9 @@ int run_watch(const WatchArguments& arguments) {
   }
   Runner runner(signals, config, std::move(journal), owner);
   owner.runner = &runner;
+  if (::isatty(STDOUT_FILENO) != 0 && ::isatty(STDERR_FILENO) != 0) {
+    fmt::print(stderr, "inotifier: watching {}; Ctrl-C ends it\n", named(config.watches));
+  }
   runner.run();
   if (const std::size_t left = owner.left(); left > 0 && !arguments.journal.empty()) {
     fmt::print(stderr,

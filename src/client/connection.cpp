@@ -4,18 +4,15 @@
 #include <netdb.h>
 #include <poll.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/un.h>
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <cstdlib>
 #include <cstring>
 #include <memory>
 
 #include "base/endpoint.hpp"
-#include "base/fallback_directory.hpp"
 #include "base/unique_fd.hpp"
 
 namespace inotifier {
@@ -27,17 +24,16 @@ using Reason = ConnectionError::Reason;
 /// What differs between the two sockets in what people are told.
 struct Names {
   std::string_view socket;     // in the run directory
-  std::string_view variable;   // of the environment
   std::string_view example;    // a TCP endpoint
   std::string_view not_ours;   // a ZeroMQ socket of another kind
   std::string_view no_answer;  // connected, but no handshake in time
 };
 
 const Names& names_of(Peer peer) {
-  static constexpr Names kPublish{"publish", "INOTIFIER_PUBLISH_ENDPOINT", "tcp://127.0.0.1:7556",
+  static constexpr Names kPublish{"publish", "tcp://127.0.0.1:7556",
                                   "what listens there publishes nothing",
                                   "no publisher answered in time"};
-  static constexpr Names kFetch{"fetch", "INOTIFIER_FETCH_ENDPOINT", "tcp://127.0.0.1:7557",
+  static constexpr Names kFetch{"fetch", "tcp://127.0.0.1:7557",
                                 "what listens there answers no requests",
                                 "no daemon answered in time"};
   return peer == Peer::kPublisher ? kPublish : kFetch;
@@ -196,26 +192,6 @@ int milliseconds_until(Clock::time_point deadline) {
   const auto left = std::chrono::ceil<milliseconds>(deadline - Clock::now()).count();
   return static_cast<int>(std::clamp<std::int64_t>(left, 0, 3'600'000));
 }
-
-std::string default_endpoint(Peer peer) {
-  const Names& names = names_of(peer);
-  if (const char* given = std::getenv(names.variable.data()); given != nullptr && *given) {
-    return given;
-  }
-  if (const char* directory = std::getenv("XDG_RUNTIME_DIR"); directory != nullptr && *directory) {
-    const std::string path = fmt::format("{}/inotifier/{}", directory, names.socket);
-    struct stat there {};
-    if (::stat(path.c_str(), &there) == 0) return "ipc://" + path;
-  }
-  const std::string own = fallback_directory("/tmp");
-  const std::string path = fmt::format("{}/{}", own, names.socket);
-  struct stat there {};
-  if (::lstat(path.c_str(), &there) == 0 && why_not_ours(own).empty()) return "ipc://" + path;
-  return fmt::format("ipc:///run/inotifier/{}", names.socket);
-}
-
-std::string default_publish_endpoint() { return default_endpoint(Peer::kPublisher); }
-std::string default_fetch_endpoint() { return default_endpoint(Peer::kFetch); }
 
 Monitor::Monitor(zmq::context_t& context, zmq::socket_t& watched)
     : watched_(watched), events_(context, zmq::socket_type::pair) {

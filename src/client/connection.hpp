@@ -25,6 +25,8 @@ enum class Peer { kPublisher, kFetch };
 
 /// The endpoint of `peer` when none is given, see default_publish_endpoint().
 std::string default_endpoint(Peer peer);
+/// Of an error at that endpoint: where it was looked for, if nothing listens there.
+ConnectionError with_places(const ConnectionError& error, Peer peer);
 
 /// CURVE keys as 40 characters of Z85; all empty = no keys.
 struct ClientKeys {

@@ -72,7 +72,8 @@ void Consumer::Impl::on_reply(const Request& request, Reply reply) {
 }
 
 void Consumer::Impl::connected_again() {
-  if (current == State::kDisconnected) enter(before);
+  // A refusal of the first request says nothing of who has the consumer.
+  if (started && current == State::kDisconnected) enter(before);
 }
 
 void Consumer::Impl::on_fetch(const Request& request, Reply reply) {

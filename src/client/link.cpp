@@ -26,12 +26,17 @@ bool is_true(const Value* value) {
 }  // namespace
 
 Link::Link(Connection connection) : connection_(std::move(connection)) {
-  if (connection_.endpoint.empty()) connection_.endpoint = default_fetch_endpoint();
+  const bool found = connection_.endpoint.empty();
+  if (found) connection_.endpoint = default_fetch_endpoint();
   keys_ = read_client_keys(connection_.server_key, connection_.key);
   const auto start = Clock::now();
   make_socket();
-  wait_for_peer(*monitor_, connection_.endpoint, Peer::kFetch, keys_.any(),
-                connection_.connect_timeout);
+  try {
+    wait_for_peer(*monitor_, connection_.endpoint, Peer::kFetch, keys_.any(),
+                  connection_.connect_timeout);
+  } catch (const ConnectionError& error) {
+    throw found ? with_places(error, Peer::kFetch) : error;
+  }
   greet(std::max(start + connection_.connect_timeout, Clock::now()) + kHelloPatience);
 }
 

@@ -30,7 +30,8 @@ struct Subscriber::Impl {
     if (const std::string why = why_no_type(options.types); !why.empty()) {
       throw RequestError("bad_request", "types: " + why);
     }
-    if (options.endpoint.empty()) options.endpoint = default_publish_endpoint();
+    const bool found = options.endpoint.empty();
+    if (found) options.endpoint = default_publish_endpoint();
     for (const std::string& type : options.types) {
       if (options.watches.empty()) prefixes.push_back(type + '/');
       for (const std::string& watch : options.watches) prefixes.push_back(type + '/' + watch + '/');
@@ -44,7 +45,11 @@ struct Subscriber::Impl {
     // Last: the daemon reads subscriptions in order, so whoever gets a heartbeat gets the rest too.
     socket.set(zmq::sockopt::subscribe, kHeartbeatTopic);
     connect(socket, options.endpoint, Peer::kPublisher);
-    wait_for_peer(monitor, options.endpoint, Peer::kPublisher, has_keys, options.connect_timeout);
+    try {
+      wait_for_peer(monitor, options.endpoint, Peer::kPublisher, has_keys, options.connect_timeout);
+    } catch (const ConnectionError& error) {
+      throw found ? with_places(error, Peer::kPublisher) : error;
+    }
   }
 
   bool wanted(std::string_view topic) const {

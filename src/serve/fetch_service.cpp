@@ -79,7 +79,9 @@ void FetchService::run(Request& request, std::string_view body) {
   request.to.request = id_of(request.body);
   const Operation& operation = operation_of(request.body);
   if (operation.changes && !request.may_change) {
-    throw Refusal{"not_allowed", "this key may only read; its file says access = \"read\""};
+    throw Refusal{"not_allowed",
+                  "this key may only read: access = \"all\" in its file among the daemon's "
+                  "clients lets it do more"};
   }
   operation.run(*context_, request);
 }

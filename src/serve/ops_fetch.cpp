@@ -164,7 +164,10 @@ void fetch_for_consumer(FetchContext& context, Request& request) {
 void fetch(FetchContext& context, Request& request) {
   if (request.body.find("consumer") == nullptr) return read_from(context, request);
   if (!request.may_change) {
-    throw Refusal{"not_allowed", "this key may only read: fetch without a consumer"};
+    throw Refusal{"not_allowed",
+                  "this key may only read: fetch without a consumer, or let it have access = "
+                  "\"all\" in its file "
+                  "among the daemon's clients"};
   }
   fetch_for_consumer(context, request);
 }

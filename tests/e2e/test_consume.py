@@ -412,6 +412,14 @@ def test_who_stood_by_and_left_gets_nothing_any_more(durable, inotifier, workdir
     assert "standing by" not in err
 
 
+def test_until_empty_says_nothing_when_there_was_nothing(durable, inotifier):
+    words = ("consume", "c", "file.completed", "--until-empty", "--", "true")
+    make(durable, "a")
+    out, err, code = finish(inotifier(*words))
+    assert (out, code) == (b"", 0) and "1 done" in err
+    assert finish(inotifier(*words)) == (b"", "", 0)
+
+
 def test_until_empty_leaves_the_work_to_the_one_who_works(durable, inotifier, workdir):
     first = inotifier("consume", "c", "file.completed", "--", "sleep", "1000")
     make(durable, "a")

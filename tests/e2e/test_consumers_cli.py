@@ -54,6 +54,7 @@ def test_update(durable, inotifier):  # noqa: F811
     _, err, code = finish(inotifier("consume", "c", "file.stalled", "--until-empty"))
     assert code == 1
     assert "inotifier update c" in err
+    assert "standing by" not in err  # nobody else has it
     out, err, code = finish(inotifier("update", "c", "file.stalled", "--watch", "incoming"))
     assert (out, code) == (b"c gets types: file.stalled; watches: incoming\n", 0), err
     out, err, code = finish(inotifier("update", "c", "--all-watches"))

@@ -36,31 +36,6 @@ export async function within(promise, milliseconds) {
 }
 
 /**
- * INOTIFIER_PUBLISH_ENDPOINT or INOTIFIER_FETCH_ENDPOINT, else the person's socket if it is there,
- * else the service's.
- * @param {Peer} peer
- */
-export function defaultEndpoint(peer) {
-  const given = process.env[`INOTIFIER_${peer.toUpperCase()}_ENDPOINT`];
-  if (given) return given;
-  const own = `${process.env.XDG_RUNTIME_DIR}/inotifier/${peer}`;
-  if (process.env.XDG_RUNTIME_DIR && fs.existsSync(own)) return `ipc://${own}`;
-  const fallback = `/tmp/inotifier-${process.geteuid?.()}`;
-  if (fs.existsSync(`${fallback}/${peer}`) && isOurs(fallback)) return `ipc://${fallback}/${peer}`;
-  return `ipc:///run/inotifier/${peer}`;
-}
-
-/**
- * Whether nobody else can have put a socket there: everybody may write to /tmp.
- * @param {string} directory
- */
-function isOurs(directory) {
-  const there = fs.lstatSync(directory, { throwIfNoEntry: false });
-  if (!there?.isDirectory()) return false;
-  return there.uid === process.geteuid?.() && (there.mode & 0o022) === 0;
-}
-
-/**
  * The keys in a file of `inotifier keygen`.
  * @param {string} file
  * @param {boolean} secret
@@ -71,10 +46,11 @@ function readKeyFile(file, secret) {
   try {
     const stat = fs.statSync(file);
     if (!stat.isFile()) throw new BadKey(`${file} is no regular file`);
-    if (secret && (stat.mode & 0o077) !== 0) {
+    content = fs.readFileSync(file, "utf8");
+    // A file with the public key is to be read by others, and gets other advice.
+    if (secret && /^\s*secret-key\s*=/m.test(content) && (stat.mode & 0o077) !== 0) {
       throw new BadKey(`${file}: others could read or change the secret key: chmod 600 ${file}`);
     }
-    content = fs.readFileSync(file, "utf8");
   } catch (error) {
     if (error instanceof BadKey) throw error;
     throw new BadKey(

@@ -4,7 +4,6 @@ import { Decoder, Encoder } from "@msgpack/msgpack";
 import { Dealer } from "zeromq";
 import {
   connect,
-  defaultEndpoint,
   readKeys,
   refusalIn,
   socketOptions,
@@ -14,6 +13,7 @@ import {
 } from "./connection.js";
 import { NoAnswer, NotInotifier, ProtocolMismatch, RequestError } from "./errors.js";
 import { check, REQUEST } from "./options.js";
+import { defaultEndpoint, withPlaces } from "./places.js";
 
 /** @typedef {import("../index.d.ts").Connection} Connection */
 /** @typedef {Record<string, any>} Reply */
@@ -97,7 +97,7 @@ export class Link {
       await link.#greet(Math.max(start + link.timeout * 1000, Date.now()) + HELLO_PATIENCE);
     } catch (error) {
       link.close();
-      throw error;
+      throw connection.endpoint ? error : withPlaces(error, "fetch");
     }
     return link;
   }

@@ -2,7 +2,6 @@
 import { Subscriber as Socket } from "zeromq";
 import {
   connect,
-  defaultEndpoint,
   readKeys,
   refusalIn,
   socketOptions,
@@ -12,6 +11,7 @@ import {
 import { defaultRoots, Event, positionOf } from "./event.js";
 import { checkProtocol, decoder } from "./link.js";
 import { check, SUBSCRIBE, typesOf, watchesOf } from "./options.js";
+import { defaultEndpoint, withPlaces } from "./places.js";
 import { onStopSignals } from "./stop_signals.js";
 
 /** @typedef {import("../index.d.ts").SubscribeOptions} SubscribeOptions */
@@ -71,7 +71,7 @@ export class Subscriber {
     } catch (error) {
       const wasClosed = this.#socket.closed;
       this.close();
-      if (!wasClosed) throw error;
+      if (!wasClosed) throw this.#options.endpoint ? error : withPlaces(error, "publish");
     }
   }
 

@@ -143,7 +143,7 @@ test("endpoints that are none", async () => {
 });
 
 test("the default endpoint: the variable, the person's socket, the service's", async (t) => {
-  const { defaultEndpoint } = await import("../src/connection.js");
+  const { defaultEndpoint } = await import("../src/places.js");
   const saved = { ...process.env };
   t.after(() => Object.assign(process.env, saved));
   const directory = workdir(t);
@@ -155,7 +155,29 @@ test("the default endpoint: the variable, the person's socket, the service's", a
   assert.equal(defaultEndpoint("fetch"), `ipc://${directory}/inotifier/fetch`);
   process.env.INOTIFIER_FETCH_ENDPOINT = "tcp://127.0.0.1:7557";
   assert.equal(defaultEndpoint("fetch"), "tcp://127.0.0.1:7557");
+  // The daemon's own list: the ipc socket if it is there, and addresses to connect to.
+  process.env.INOTIFIER_FETCH_ENDPOINT = `['tcp://0.0.0.0:7557', "ipc://${directory}/listed"]`;
+  assert.equal(defaultEndpoint("fetch"), "tcp://127.0.0.1:7557");
+  fs.writeFileSync(`${directory}/listed`, "");
+  assert.equal(defaultEndpoint("fetch"), `ipc://${directory}/listed`);
+  process.env.INOTIFIER_FETCH_ENDPOINT = "tcp://[::]:7557";
+  assert.equal(defaultEndpoint("fetch"), "tcp://[::1]:7557");
+  process.env.INOTIFIER_FETCH_ENDPOINT = `ipc://${directory}/nothing`;
+  const from = { name: "NothingListens", message: /from INOTIFIER_FETCH_ENDPOINT/ };
+  await assert.rejects(consume("c", { connectTimeout: 0.01 }).next(), from);
   delete process.env.INOTIFIER_FETCH_ENDPOINT;
+  fs.rmSync(`${directory}/inotifier/fetch`);
+  for (const client of [
+    consume("c", { connectTimeout: 0.01 }),
+    subscribe({ connectTimeout: 0.01 }),
+  ]) {
+    await assert.rejects(client.next(), (error) => {
+      assert.equal(error.name, "NothingListens");
+      for (const place of [directory, "/tmp/inotifier-", "/run/inotifier/"])
+        assert.ok(error.message.includes(place), error.message);
+      return true;
+    });
+  }
 });
 
 /** A daemon that wants keys, and those of three clients: two that it knows, one that it does not. */
@@ -284,10 +306,7 @@ test("key files that cannot be used", async (t) => {
   await bad({ key: pair.secret }, /no serverKey/);
   await bad({ serverKey: pair.public }, /no key/);
   await bad({ serverKey: `${directory}/none`, key: pair.secret }, /none.*keygen/);
-  await bad(
-    { serverKey: pair.public, key: pair.public },
-    /public.*key_secret|no line secret-key|chmod/,
-  );
+  await bad({ serverKey: pair.public, key: pair.public }, /no line secret-key.*key_secret/);
   fs.chmodSync(pair.secret, 0o644);
   await bad({ serverKey: pair.public, key: pair.secret }, /chmod 600/);
 });

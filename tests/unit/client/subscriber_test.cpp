@@ -11,6 +11,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
+#include <fstream>
 #include <future>
 #include <map>
 #include <thread>
@@ -605,7 +606,30 @@ TEST_CASE("the endpoint is found where the daemon puts it") {
   }
   ::setenv("INOTIFIER_PUBLISH_ENDPOINT", "tcp://127.0.0.1:7556", 1);
   CHECK(default_publish_endpoint() == "tcp://127.0.0.1:7556");
+  // The daemon's own list: the ipc socket if it is there, and addresses to connect to.
+  const std::string socket = directory.path + "/listed";
+  const std::string list = "['tcp://0.0.0.0:7556', \"ipc://" + socket + "\"]";
+  ::setenv("INOTIFIER_PUBLISH_ENDPOINT", list.c_str(), 1);
+  CHECK(default_publish_endpoint() == "tcp://127.0.0.1:7556");
+  std::ofstream(socket).close();
+  CHECK(default_publish_endpoint() == "ipc://" + socket);
+  ::setenv("INOTIFIER_PUBLISH_ENDPOINT", "tcp://[::]:7556", 1);
+  CHECK(default_publish_endpoint() == "tcp://[::1]:7556");
   ::unsetenv("INOTIFIER_PUBLISH_ENDPOINT");
+  // Nothing there: every place is named.
+  try {
+    Subscriber::Options options;
+    options.connect_timeout = milliseconds(10);
+    Subscriber subscriber(options);
+    FAIL("no exception");
+  } catch (const ConnectionError& error) {
+    const std::string what = error.what();
+    for (const auto& place :
+         {directory.path + "/inotifier/publish", std::string("/tmp/inotifier-"),
+          std::string("/run/inotifier/publish"), std::string("INOTIFIER_PUBLISH_ENDPOINT")}) {
+      CHECK_MESSAGE(what.find(place) != std::string::npos, what);
+    }
+  }
   if (before == nullptr) {
     ::unsetenv("XDG_RUNTIME_DIR");
   } else {
