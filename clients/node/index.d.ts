@@ -17,13 +17,35 @@ export interface Connection {
   connectTimeout?: number | undefined;
 }
 
-export interface Filters {
+export type FileType =
+  | "file.completed"
+  | "file.moved"
+  | "file.removed"
+  | "file.stalled"
+  | "file.rejected";
+type RawName =
+  | "access" | "attrib" | "close_nowrite" | "close_write" | "create" | "delete" | "delete_self"
+  | "ignored" | "modify" | "move_self" | "moved_from" | "moved_to" | "open" | "q_overflow"
+  | "unmount";
+export type EventType =
+  | FileType
+  | "watch.ready"
+  | "watch.scanned"
+  | "watch.rescan"
+  | "watch.lost"
+  | "watch.restored"
+  | "watch.degraded"
+  | "directory.completed"
+  | "group.completed"
+  | `in_${RawName}`;
+
+export interface Filters<T extends EventType = EventType> {
   /** Absent or empty: all; of a consumer that exists: as stored with it. */
-  types?: Iterable<string> | undefined;
+  types?: Iterable<T> | undefined;
   watches?: Iterable<string> | undefined;
 }
 
-interface Selection extends Connection, Filters {
+interface Selection<T extends EventType> extends Connection, Filters<T> {
   /** Default: INOTIFIER_ROOTS="incoming=/mnt/dicom:other=/mnt/o". */
   roots?: Roots | undefined;
   /** Ends the loop: next() gives null. A loop body that is running comes to its end first. */
@@ -42,7 +64,7 @@ export interface Gap {
   until: string;
 }
 
-export interface SubscribeOptions extends Selection {
+export interface SubscribeOptions<T extends EventType = EventType> extends Selection<T> {
   onGap?: ((gap: Gap) => void) | undefined;
 }
 
@@ -61,7 +83,7 @@ export interface Lost {
   last: string;
 }
 
-export interface ConsumeOptions extends Selection {
+export interface ConsumeOptions<T extends EventType = EventType> extends Selection<T> {
   /** Events a fetch, and how many may be out beyond one that is not done; 1 to 4096 (256). */
   limit?: number | undefined;
   /** How long the daemon holds a fetch back when there is nothing, at most 60 and half the lease (30). */
@@ -101,6 +123,8 @@ export class Event {
   readonly pathBytes: Buffer | null;
   /** The same as text; U+FFFD where the name is no UTF-8, and no path to open then. */
   readonly path: string | null;
+  /** For databases and pages: `path`, always valid Unicode, or "" if the event has none. */
+  readonly displayPath: string;
   readonly relativePath: string | null;
   /** The watch's directory, mapped by `roots`. */
   readonly root: string | null;
@@ -115,9 +139,25 @@ export class Event {
   static fromJSON(json: string | object, roots?: Roots): Event;
 }
 
+/** An event of a file: it has a path. */
+export interface FileEvent extends Event {
+  readonly type: FileType;
+  readonly pathBytes: Buffer;
+  readonly path: string;
+  readonly relativePath: string;
+}
+/** Any other: of a watch itself, or a record of inotify's. */
+export interface OtherEvent extends Event {
+  readonly type: Exclude<EventType, FileType>;
+}
+/** What comes if these types were asked for: `types: ["file.completed"]` gives events with a path. */
+export type EventOf<T extends EventType> =
+  | (T & FileType extends never ? never : FileEvent)
+  | (Exclude<T, FileType> extends never ? never : OtherEvent);
+
 /** What subscribe() gives. `break` or an error ends it. */
-export class Subscriber implements AsyncIterable<Event> {
-  constructor(options?: SubscribeOptions);
+export class Subscriber<T extends EventType = EventType> implements AsyncIterable<EventOf<T>> {
+  constructor(options?: SubscribeOptions<T>);
   readonly endpoint: string;
   /** True once anything has come, a heartbeat at least: what is published from now on comes, or is a gap. */
   readonly live: boolean;
@@ -129,9 +169,9 @@ export class Subscriber implements AsyncIterable<Event> {
    * null: `timeout` seconds ran out, or it was closed or aborted. Throws ConnectionFailed, also when
    * the daemon was started anew and will have us no more.
    */
-  next(timeout?: number): Promise<Event | null>;
+  next(timeout?: number): Promise<EventOf<T> | null>;
   close(): void;
-  [Symbol.asyncIterator](): AsyncGenerator<Event, void, void>;
+  [Symbol.asyncIterator](): AsyncGenerator<EventOf<T>, void, void>;
 }
 
 /** An event that could not be processed. */
@@ -149,8 +189,8 @@ export interface Failure {
  * are workers in parallel: what is acked is the unbroken prefix of what is done. The lease is kept
  * by a timer: a loop body that blocks the event loop for longer loses the consumer.
  */
-export class Consumer implements AsyncIterable<Event> {
-  constructor(name: string, options?: ConsumeOptions);
+export class Consumer<T extends EventType = EventType> implements AsyncIterable<EventOf<T>> {
+  constructor(name: string, options?: ConsumeOptions<T>);
   readonly name: string;
   readonly state: State;
   /** Which life of the positions; null before open(). */
@@ -165,7 +205,7 @@ export class Consumer implements AsyncIterable<Event> {
    * aborted. Throws ConnectionFailed, also when the daemon was started anew and will have us no more,
    * and RequestError for what it will not do.
    */
-  next(timeout?: number): Promise<Event | null>;
+  next(timeout?: number): Promise<EventOf<T> | null>;
   /** This one, in any order. */
   done(event: Event): void;
   /** Everything given out up to this one. */
@@ -188,13 +228,18 @@ export class Consumer implements AsyncIterable<Event> {
   status(): Promise<Record<string, any>>;
   /** Acks what is done and releases the consumer; takes at most a second. */
   close(): Promise<void>;
-  [Symbol.asyncIterator](): AsyncGenerator<Event, void, void>;
+  [Symbol.asyncIterator](): AsyncGenerator<EventOf<T>, void, void>;
 }
 
 /** Listens live: what is published while connected. Throws BadKey. */
-export function subscribe(options?: SubscribeOptions): Subscriber;
+export function subscribe<T extends EventType = EventType>(
+  options?: SubscribeOptions<T>,
+): Subscriber<T>;
 /** Durable: every event at least once, under the same id each time. */
-export function consume(name: string, options?: ConsumeOptions): Consumer;
+export function consume<T extends EventType = EventType>(
+  name: string,
+  options?: ConsumeOptions<T>,
+): Consumer<T>;
 /** One request, see clients/README.md: request("consumers"). Throws ConnectionFailed, RequestError. */
 export function request(
   op: string,

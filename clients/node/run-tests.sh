@@ -8,8 +8,8 @@ here=$(cd "$(dirname "$0")" && pwd)
 for tool in node npm; do
   command -v $tool >/dev/null || { echo "skipped: no $tool (apt install nodejs npm)"; exit 77; }
 done
-node -e 'process.exit(process.versions.node.split(".")[0] < 18 ? 1 : 0)' ||
-  { echo "skipped: node $(node --version) is older than 18"; exit 77; }
+node -e 'process.exit(process.versions.node.split(".")[0] < 20 ? 1 : 0)' ||
+  { echo "skipped: node $(node --version) is older than 20"; exit 77; }
 if [ "${1-}" != lint ]; then
   export INOTIFIER=${INOTIFIER:-$here/../../build/release/inotifier}
   [ -x "$INOTIFIER" ] || { echo "$INOTIFIER: no daemon to test with: build it, or set INOTIFIER" >&2; exit 1; }

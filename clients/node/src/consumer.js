@@ -124,7 +124,10 @@ export class Consumer {
     }
   }
 
-  /** @param {number} [timeout] */
+  /**
+   * @param {number} [timeout]
+   * @returns {Promise<any>} an Event; index.d.ts tells of which kind, by the types asked for
+   */
   async next(timeout = Infinity) {
     const deadline = Date.now() + timeout * 1000;
     if (!this.#ended) await this.open();

@@ -97,6 +97,7 @@ export class Event {
       this.path = /** @type {string} */ (data.path);
       this.pathBytes = Buffer.from(data.path_bytes ?? this.path);
     }
+    this.displayPath = this.path ?? ""; // the wire has U+FFFD where the name is no UTF-8
     this.relativePath = relative === null ? null : relative.toString();
     this.size = typeof data.size === "number" ? data.size : null;
     this.evidence = text(data.evidence);

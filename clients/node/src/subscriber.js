@@ -105,7 +105,10 @@ export class Subscriber {
     }
   }
 
-  /** @param {number} [timeout] */
+  /**
+   * @param {number} [timeout]
+   * @returns {Promise<any>} an Event; index.d.ts tells of which kind, by the types asked for
+   */
   async next(timeout = Infinity) {
     const deadline = Date.now() + timeout * 1000;
     if (!this.#socket.closed) await this.open();

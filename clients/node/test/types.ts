@@ -7,13 +7,22 @@ void declared;
 
 async function program(signal: AbortSignal): Promise<void> {
   for await (const event of consume("thumbnails", { types: ["file.completed"], signal })) {
-    const path: Buffer | null = event.pathBytes;
+    const path: string = event.path; // of a file: never null
+    const bytes: Buffer = event.pathBytes;
     const when: number = event.time.getTime();
-    void [path, when];
+    void [path, bytes, when];
+  }
+  for await (const event of consume("everything")) {
+    if (event.type === "file.completed") void event.path.length;
+    // @ts-expect-error: watch.ready has none
+    else void event.path.length;
+    void event.displayPath.length;
   }
   const subscriber = subscribe({ onGap: (gap) => console.error(gap.topic) });
   const event: Event | null = await subscriber.next(1.5);
   if (event) console.log(JSON.stringify(event));
+  // @ts-expect-error: no such type
+  consume("x", { types: ["file.complete"] });
   // @ts-expect-error: no such option
   consume("x", { type: ["file.completed"] });
   // @ts-expect-error: a text would be a list of letters
