@@ -157,7 +157,7 @@ int run_check(const CheckArguments& arguments) {
   CheckReport report(arguments.json);
   report.configuration(config);
 
-  RealFs fs;
+  RealFs fs(RealFs::Reach::kRemote);
   Value::Array watches;
   std::int64_t needed = 0;
   std::int64_t instances = 0;

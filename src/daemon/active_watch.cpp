@@ -45,6 +45,12 @@ WatchOptions ActiveWatch::watcher_options() {
   options.require_lease = config_.require_lease;
   options.known = kept_.known;
   options.enters = [this](std::string_view path) { return filters_.enters(path); };
+  if (config_.backend != WatchConfig::Backend::kInotify && shared_.pollers.start) {
+    options.start_poller = [this](DirId part, const std::string& path) {
+      return shared_.pollers.start(shared_.number, part, path, config_);
+    };
+    options.stop_poller = [this](DirId part) { shared_.pollers.stop(shared_.number, part); };
+  }
   return options;
 }
 
@@ -55,10 +61,15 @@ void ActiveWatch::use_inotify(Notifier* notifier) {
   source_ = std::move(watcher);
 }
 
-void ActiveWatch::use_poller(RemoteWatch::Asks asks) {
+void ActiveWatch::use_poller(RemoteTree::Asks asks) {
   auto remote = std::make_unique<RemoteWatch>(std::move(asks), *this);
   remote_ = remote.get();
   source_ = std::move(remote);
+}
+
+void ActiveWatch::on_poll_result(const PollResult& result) {
+  if (remote_ != nullptr) return remote_->on_poll_result(result);
+  watcher_->on_poll_result(result);
 }
 
 void ActiveWatch::change(const WatchConfig& config) {

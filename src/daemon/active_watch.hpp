@@ -29,6 +29,14 @@ namespace inotifier {
 /// Makes the processor of a watch, if it knows the name.
 using ProcessorFactory = std::function<std::unique_ptr<Processor>(const WatchConfig&)>;
 
+/// Pollers of remote volumes below the roots of watches. `path`: relative to the root.
+struct PartPollers {
+  std::function<RemoteTree::Asks(std::size_t watch, DirId part, const std::string& path,
+                                 const WatchConfig& config)>
+      start;
+  std::function<void(std::size_t watch, DirId part)> stop;
+};
+
 struct WatchStatus {
   std::string name;
   std::string path;
@@ -47,6 +55,8 @@ class ActiveWatch final : public EventSource::Sink, public Out {
  public:
   /// What all watches share.
   struct Shared {
+    std::size_t number;  ///< of the watch
+    const PartPollers& pollers;
     Fs& fs;
     Renames& renames;
     const std::vector<ProcessorFactory>& factories;
@@ -59,14 +69,14 @@ class ActiveWatch final : public EventSource::Sink, public Out {
   ActiveWatch(Shared shared, const WatchConfig& config, const Journal::Watch& kept);
   /// `notifier` may be null: then it is polled.
   void use_inotify(Notifier* notifier);
-  void use_poller(RemoteWatch::Asks asks);
+  void use_poller(RemoteTree::Asks asks);
   /// Other options. The file table stays, and what the source knows; candidates are met again by
   /// the rescan that follows.
   void change(const WatchConfig& config);
 
   EventSource& source() { return *source_; }
-  Watcher& watcher() { return *watcher_; }    ///< of a watch with inotify
-  RemoteWatch& remote() { return *remote_; }  ///< of a watch with a poller
+  Watcher& watcher() { return *watcher_; }  ///< of a watch with inotify
+  void on_poll_result(const PollResult& result);
   const Filters& filters() const { return filters_; }
   Journal::Tables tables() { return {kept_.id, config_.name, &files_, &source_->directories()}; }
   WatchStatus status() const;

@@ -26,8 +26,10 @@ void Pipeline::add_factory(ProcessorFactory factory) { factories_.push_back(std:
 
 ActiveWatch& Pipeline::make_watch(const WatchConfig& config) {
   const Journal::Watch kept = journal_.open_watch(config.name, config.previous_name, config.path);
-  watches_.push_back(std::make_unique<ActiveWatch>(
-      ActiveWatch::Shared{fs_, renames_, factories_, reports_, turn_}, config, kept));
+  watches_.push_back(
+      std::make_unique<ActiveWatch>(ActiveWatch::Shared{watches_.size(), part_pollers_, fs_,
+                                                        renames_, factories_, reports_, turn_},
+                                    config, kept));
   return *watches_.back();
 }
 
@@ -45,7 +47,7 @@ std::size_t Pipeline::add_watch(const WatchConfig& config, Notifier* notifier,
   return begin_watch(watch, polled);
 }
 
-std::size_t Pipeline::add_remote_watch(const WatchConfig& config, RemoteWatch::Asks asks) {
+std::size_t Pipeline::add_remote_watch(const WatchConfig& config, RemoteTree::Asks asks) {
   ActiveWatch& watch = make_watch(config);
   watch.use_poller(std::move(asks));
   return begin_watch(
@@ -116,7 +118,7 @@ bool Pipeline::step(const Now& now, std::span<const Input> inputs,
       watches_[input.watch]->watcher().on_bytes(input.bytes, input.position);
   }
   for (const PollResult& seen : results) {
-    if (watches_[seen.watch]) watches_[seen.watch]->remote().on_poll_result(seen);
+    if (watches_[seen.watch]) watches_[seen.watch]->on_poll_result(seen);
   }
   renames_.on_time(now.mono);
   if (std::exchange(rescan_asked_, false)) {

@@ -43,10 +43,12 @@ class Pipeline {
   std::size_t add_watch(const WatchConfig& config, Notifier* notifier,
                         const std::optional<Degraded>& polled = std::nullopt);
   /// A watch that a poller feeds; see step().
-  std::size_t add_remote_watch(const WatchConfig& config, RemoteWatch::Asks asks);
+  std::size_t add_remote_watch(const WatchConfig& config, RemoteTree::Asks asks);
   /// Whether a directory (relative path) of this watch can hold anything of interest. Any thread.
   std::function<bool(std::string_view)> enters(std::size_t watch) const;
   void add_factory(ProcessorFactory factory);
+  /// Before the first step(). Without any, remote volumes below a root are left out.
+  void set_part_pollers(PartPollers pollers) { part_pollers_ = std::move(pollers); }
 
   // Between turns, and not while blocked():
 
@@ -84,6 +86,7 @@ class Pipeline {
   Journal& journal_;
   Journal::Publish publish_;
   std::vector<ProcessorFactory> factories_;
+  PartPollers part_pollers_;
   Renames renames_;
   std::vector<std::unique_ptr<ActiveWatch>> watches_;  ///< by number; null: removed
   std::vector<ActiveWatch*> live_;

@@ -6,6 +6,7 @@
 
 #include "base/error.hpp"
 #include "base/log.hpp"
+#include "base/path.hpp"
 #include "fs/real_fs.hpp"
 
 namespace inotifier {
@@ -15,7 +16,11 @@ void WatchSet::add(const WatchConfig& watch) {
   mailbox_.add_watch();
   const bool remote = watch.backend != WatchConfig::Backend::kInotify && is_remote(watch.path);
   running_.push_back({watch, number, remote});
-  if (remote) return add_poller(watch);
+  if (remote) {
+    Poller& poller = add_poller();
+    return start_poller(poller, pipeline_.add_remote_watch(watch, asks_of(poller)), kRootDir, "",
+                        watch);
+  }
   int error = 0;
   Notifier* notifier = nullptr;
   std::optional<Degraded> polled;
@@ -32,18 +37,32 @@ void WatchSet::add(const WatchConfig& watch) {
   pipeline_.add_watch(watch, notifier, polled);
 }
 
-void WatchSet::add_poller(const WatchConfig& watch) {
-  Poller& poller = *pollers_.emplace_back(std::make_unique<Poller>(poll_box_));
-  const std::size_t number = pipeline_.add_remote_watch(
-      watch, {[&poller](std::vector<std::string> paths) { poller.ask(std::move(paths)); },
-              [&poller] { poller.hurry(); }});
+Poller& WatchSet::add_poller() {
+  return *pollers_.emplace_back(std::make_unique<Poller>(poll_box_));
+}
+
+RemoteTree::Asks WatchSet::asks_of(Poller& poller) {
+  return {[&poller](std::vector<std::string> paths) { poller.ask(std::move(paths)); },
+          [&poller] { poller.hurry(); }};
+}
+
+void WatchSet::start_poller(Poller& poller, std::size_t watch, DirId part, const std::string& path,
+                            const WatchConfig& config) {
   Poller::Options options;
-  options.watch = number;
-  options.root = watch.path;
-  options.recursive = watch.recursive;
-  options.interval = watch.poll_interval;
-  options.enters = pipeline_.enters(number);
+  options.watch = watch;
+  options.part = part;
+  options.root = join(config.path, path);
+  options.recursive = config.recursive;
+  options.interval = config.poll_interval;
+  options.enters = [path, enters = pipeline_.enters(watch)](std::string_view below) {
+    return enters(join(path, below));
+  };
   poller.start(std::move(options));
+}
+
+void WatchSet::stop_poller(std::size_t watch, DirId part) {
+  std::erase_if(pollers_,
+                [&](const auto& one) { return one->watch() == watch && one->part() == part; });
 }
 
 void WatchSet::remove(const Running& running) {

@@ -17,7 +17,15 @@ namespace inotifier {
 class WatchSet {
  public:
   WatchSet(Pipeline& pipeline, Mailbox& mailbox, InotifySource& source, PollBox& poll_box)
-      : pipeline_(pipeline), mailbox_(mailbox), source_(source), poll_box_(poll_box) {}
+      : pipeline_(pipeline), mailbox_(mailbox), source_(source), poll_box_(poll_box) {
+    pipeline.set_part_pollers(
+        {[this](std::size_t watch, DirId part, const std::string& path, const WatchConfig& config) {
+           Poller& poller = add_poller();
+           start_poller(poller, watch, part, path, config);
+           return asks_of(poller);
+         },
+         [this](std::size_t watch, DirId part) { stop_poller(watch, part); }});
+  }
 
   void add(const WatchConfig& watch);
   /// While the source is stopped, and the pipeline between turns and not blocked. The kernel's
@@ -32,7 +40,12 @@ class WatchSet {
     std::size_t number = 0;  ///< of the pipeline
     bool polled_remotely = false;
   };
-  void add_poller(const WatchConfig& watch);
+  Poller& add_poller();
+  static RemoteTree::Asks asks_of(Poller& poller);
+  /// `path` is relative to the root.
+  void start_poller(Poller& poller, std::size_t watch, DirId part, const std::string& path,
+                    const WatchConfig& config);
+  void stop_poller(std::size_t watch, DirId part);
   void remove(const Running& running);
 
   Pipeline& pipeline_;

@@ -89,6 +89,8 @@ class Fs {
 
   /// The root itself may be reached through symbolic links: a user may configure one.
   virtual int open_root(const std::string& path) = 0;
+  /// -EREMOTE if it is on a network or FUSE volume and the handle is not: nobody may touch that but
+  /// a poller.
   virtual int open_directory(int handle, const std::string& relative) = 0;
   virtual void close(int handle) = 0;
 

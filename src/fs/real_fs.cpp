@@ -30,12 +30,12 @@ namespace {
 
 /// openat2(2) with no symbolic link in any component. Kernels and seccomp filters without it get a
 /// plain openat, where only the last component is safe.
-int open_beneath(int handle, const char* path, int flags) {
+int open_beneath(int handle, const char* path, int flags, std::uint64_t resolve = 0) {
   static std::atomic<bool> has_openat2 = true;  // prober threads ask too
   if (has_openat2) {
     open_how how{};
     how.flags = static_cast<__u64>(flags);
-    how.resolve = RESOLVE_NO_SYMLINKS;
+    how.resolve = RESOLVE_NO_SYMLINKS | resolve;
     const long fd = syscall(SYS_openat2, handle, path, &how, sizeof how);
     if (fd >= 0) return static_cast<int>(fd);
     if (errno != ENOSYS && errno != EPERM) return -errno;
@@ -45,11 +45,20 @@ int open_beneath(int handle, const char* path, int flags) {
   return fd >= 0 ? fd : -errno;
 }
 
+/// A directory below a handle (O_PATH). With `mounts` nothing remote is entered: -EREMOTE.
+int open_directory_beneath(Mounts* mounts, int handle, const std::string& path, int more = 0) {
+  const int flags = O_PATH | O_DIRECTORY | O_CLOEXEC | more;
+  if (mounts == nullptr) return open_beneath(handle, path.c_str(), flags);
+  const int fd = open_beneath(handle, path.c_str(), flags, RESOLVE_NO_XDEV);
+  return fd == -EXDEV ? open_local_beneath(*mounts, handle, path) : fd;
+}
+
 /// A path below a handle, as a directory and a name in it: so the kernel follows no symbolic link
 /// on the way, and what is beyond PATH_MAX is walked in pieces.
 class Place {
  public:
-  Place(int handle, const std::string& relative) : handle_(handle), path_(relative.c_str()) {
+  Place(int handle, const std::string& relative, Mounts* mounts)
+      : handle_(handle), path_(relative.c_str()) {
     const std::size_t name = relative.rfind('/');
     if (name == std::string::npos) return;
     path_ = relative.c_str() + name + 1;
@@ -61,7 +70,7 @@ class Place {
         return;
       }
       const std::string piece = relative.substr(begin, end - begin);
-      const int fd = open_beneath(handle_, piece.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC);
+      const int fd = open_directory_beneath(mounts, handle_, piece);
       if (fd < 0) {
         error_ = -fd;
         return;
@@ -172,16 +181,16 @@ int RealFs::open_root(const std::string& path) {
 }
 
 int RealFs::open_directory(int handle, const std::string& relative) {
-  const Place place(handle, relative);
+  const Place place(handle, relative, local_mounts());
   if (place.error() != 0) return -place.error();
-  return open_beneath(place.handle(), *place.path() == '\0' ? "." : place.path(),
-                      O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+  return open_directory_beneath(local_mounts(), place.handle(),
+                                *place.path() == '\0' ? "." : place.path(), O_NOFOLLOW);
 }
 
 void RealFs::close(int handle) { ::close(handle); }
 
 int RealFs::stat(int handle, const std::string& relative, Stat& out) {
-  const Place place(handle, relative);
+  const Place place(handle, relative, local_mounts());
   if (place.error() != 0) return -place.error();
   const int flags = (*place.path() == '\0' ? AT_EMPTY_PATH : 0) |
                     (reach_ == Reach::kRemote ? AT_STATX_FORCE_SYNC : AT_STATX_DONT_SYNC);
@@ -200,7 +209,7 @@ std::unique_ptr<Listing> RealFs::list(int handle, int& error) {
 Files::Writer RealFs::writer(int handle, const std::string& relative, Stat& out, int& error) {
   using Writer = Files::Writer;
   error = 0;
-  const Place place(handle, relative);
+  const Place place(handle, relative, local_mounts());
   if (place.error() != 0) {
     if (place.error() == ELOOP) return Writer::kNotRegular;
     return is_absence(place.error()) ? Writer::kGone : Writer::kChanged;

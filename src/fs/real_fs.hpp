@@ -46,6 +46,8 @@ class RealFs final : public Fs {
   void start(const std::shared_ptr<Prober::Batch>& batch);
 
  private:
+  Mounts* local_mounts() { return reach_ == Reach::kLocal ? &mounts_ : nullptr; }
+
   Prober* prober_ = nullptr;
   std::map<std::string, std::shared_ptr<RootJob>> roots_;  ///< by path: not answered yet
   Reach reach_;

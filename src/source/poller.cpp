@@ -65,6 +65,8 @@ void Poller::start(Options options) {
 
 std::size_t Poller::watch() const { return shared_->options.watch; }
 
+DirId Poller::part() const { return shared_->options.part; }
+
 Poller::~Poller() {
   std::unique_lock lock(shared_->mutex);
   shared_->stopped = true;
@@ -104,6 +106,7 @@ void Poller::round(Shared& shared, Fs& fs) {
   const Options& options = shared.options;
   PollResult parcel;
   parcel.watch = options.watch;
+  parcel.part = options.part;
   const auto stopped = [&] {
     const std::lock_guard lock(shared.mutex);
     return shared.stopped;
@@ -112,6 +115,7 @@ void Poller::round(Shared& shared, Fs& fs) {
     if (stopped()) return false;
     PollResult full = std::exchange(parcel, PollResult{});
     parcel.watch = options.watch;
+    parcel.part = options.part;
     return shared.box->put(std::move(full));
   };
 

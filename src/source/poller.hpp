@@ -30,6 +30,7 @@ struct PolledFile {
 /// Part of one round through the tree, in order.
 struct PollResult {
   std::size_t watch = 0;
+  DirId part = kRootDir;          ///< directory that the paths are relative to
   std::vector<PolledFile> files;  ///< regular files
   std::vector<std::string> gone;  ///< of what was asked for: lstat said ENOENT
   bool end_of_round = false;
@@ -61,6 +62,7 @@ class Poller {
  public:
   struct Options {
     std::size_t watch = 0;
+    DirId part = kRootDir;
     std::string root;  ///< absolute
     bool recursive = true;
     Nanos interval = 0;
@@ -73,6 +75,7 @@ class Poller {
   /// At the end the box is to be closed before.
   ~Poller();
   std::size_t watch() const;
+  DirId part() const;
   Poller(const Poller&) = delete;
   Poller& operator=(const Poller&) = delete;
 

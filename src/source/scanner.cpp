@@ -109,18 +109,25 @@ void Scanner::arm_next() {
     scan_lister_.begin(std::move(task), tree_.scan().absence_counts);
     return;
   }
-  if (!std::exchange(ready_, true)) tell_ready();
+  const WatchTable& table = tree_.table();
+  tell_ready(static_cast<std::int64_t>(table.count() - table.asides().size()),
+             scan_lister_.take_count());
   phase_ = Phase::kList;
   cursor_ = 0;
 }
 
-void Scanner::tell_ready() {
-  const WatchTable& table = tree_.table();
+void Scanner::tell_ready(std::int64_t directories, std::int64_t files) {
+  if (std::exchange(ready_, true)) return;
   Value::Map data;
-  data.emplace_back("directories",
-                    static_cast<std::int64_t>(table.count() - table.asides().size()));
-  data.emplace_back("files", scan_lister_.take_count());
+  data.emplace_back("directories", directories);
+  data.emplace_back("files", files);
   out_.sink().on_status("ready", std::move(data));
+}
+
+void Scanner::end_first_round(std::int64_t directories, std::int64_t files) {
+  if (ready_) return;
+  tell_ready(directories, files);
+  out_.sink().on_scanned(Origin::kStartup, "startup", 0);
 }
 
 void Scanner::list_next() {

@@ -34,6 +34,8 @@ class Scanner {
   void hold(bool on) { held_ = on; }
 
   void begin_scan(Rescans::Due due);
+  /// A poller has seen the whole tree, which no scan has.
+  void end_first_round(std::int64_t directories, std::int64_t files);
   bool is_scanning() const { return phase_ != Phase::kIdle; }
   bool ever_scanned() const { return tree_.scan().number > 0; }
   /// The first scan has watched every directory.
@@ -56,7 +58,7 @@ class Scanner {
   void arm_next();
   void list_next();
   void end_scan();
-  void tell_ready();
+  void tell_ready(std::int64_t directories, std::int64_t files);
 
   const WatchOptions& options_;
   Root& root_;

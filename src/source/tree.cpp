@@ -31,7 +31,8 @@ bool is_other_birth(const WatchTable::Directory& known, const Stat& stat) {
 
 /// Whether a volume came to or went from the place of a directory.
 bool is_other_volume(const WatchTable::Directory& known, const Stat& stat) {
-  if (known.mounted != stat.mount_root) return known.inode != 0;
+  // A remote one was never looked at.
+  if (known.mounted != stat.mount_root) return known.inode != 0 || known.mounted;
   return stat.mount_root && (known.inode != stat.inode || is_other_birth(known, stat));
 }
 
@@ -143,6 +144,7 @@ void Tree::drop(DirId top) {
     }
     open_.take_back(*dir);
     unwatched_.erase(*dir);
+    remote_.erase(*dir);
     const std::string path = departed_.last_path(*dir);
     RawEvent event;
     event.kind = RawEvent::Kind::kDirGone;
@@ -161,6 +163,7 @@ void Tree::unwatch(DirId top) {
   for (const DirId dir : table_.subtree(top)) {
     const int wd = table_.at(dir).wd;
     unwatched_.erase(dir);
+    remote_.erase(dir);
     if (wd < 0) continue;
     table_.retire(wd);
     table_.unbind(dir);
@@ -374,7 +377,20 @@ DirId Tree::arm(DirId parent, const std::string& name, int handle, const Stat& s
   return dir;
 }
 
+/// Known by its place alone.
+void Tree::add_remote(DirId parent, const std::string& name, const std::string& path) {
+  Stat stat;
+  stat.mount_root = true;
+  DirId dir = settle_volume(parent, name, stat, path);
+  if (dir == kNoDir) dir = table_.add(parent, name);
+  table_.set_identity(dir, stat);
+  table_.at(dir).armed = table_.at(dir).listed = scan_.number;
+  remote_.insert(dir);
+  table_changed();
+}
+
 void Tree::not_there(DirId parent, const std::string& name, int error, const std::string& path) {
+  if (error == EREMOTE) return add_remote(parent, name, path);
   if (is_absence(error)) {
     const DirId child = table_.child(parent, name);
     if (child != kNoDir && open_.open(parent) >= 0) miss(child);

@@ -59,6 +59,9 @@ class Tree {
   /// Without a wd: to be polled.
   const std::set<DirId>& unwatched() const { return unwatched_; }
 
+  /// Where remote volumes are mounted: for pollers.
+  const std::set<DirId>& remote() const { return remote_; }
+
   // A scan
   const Scan& scan() const { return scan_; }
   void begin_scan(Origin origin, bool absence_counts);
@@ -99,6 +102,7 @@ class Tree {
   void on_mounted(const std::string& path);
   /// The root is this directory from now on. What is known of another one is set aside.
   void change_root(const Stat& stat);
+  void set_root_remote() { remote_.insert(kRootDir); }
 
  private:
   int add_watch(int handle, const std::string& path);
@@ -110,6 +114,7 @@ class Tree {
   bool lose_volume(const std::string& path);
   DirId settle_volume(DirId parent, const std::string& name, const Stat& stat,
                       const std::string& path);
+  void add_remote(DirId parent, const std::string& name, const std::string& path);
   void renumber_root(DirId from, DirId to);
 
   /// What a scan in progress has found out about directories.
@@ -134,6 +139,7 @@ class Tree {
   Departed departed_;
   OpenDirectories open_;
   std::set<DirId> unwatched_;
+  std::set<DirId> remote_;
   std::set<std::string> lost_volumes_;        ///< relative paths of volumes that went away
   std::map<std::uint64_t, FsTraits> others_;  ///< of what is mounted below it, by mount
   Scan scan_;

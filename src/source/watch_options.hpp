@@ -6,7 +6,8 @@
 #include <string>
 #include <string_view>
 
-#include "inotifier/time.hpp"
+#include "inotifier/processor.hpp"
+#include "source/remote_tree.hpp"
 
 namespace inotifier {
 
@@ -20,6 +21,10 @@ struct WatchOptions {
   bool known = false;  ///< the tree was watched in an earlier life: most files are known
   /// Whether a directory (relative path) can hold anything of interest.
   std::function<bool(std::string_view)> enters;
+  /// Starts a poller of the remote volume at a directory (relative path), and stops it; null: such
+  /// volumes are left out.
+  std::function<RemoteTree::Asks(DirId, const std::string&)> start_poller;
+  std::function<void(DirId)> stop_poller;
 };
 
 }  // namespace inotifier

@@ -32,6 +32,8 @@ Watcher::Watcher(WatchOptions options, Fs& fs, Notifier* notifier, Renames& rena
 Watcher::~Watcher() { renames_.remove(number_); }
 
 void Watcher::set_options(WatchOptions options) {
+  for (const auto& part : parts_) options_.stop_poller(part.first);
+  parts_.clear();  // they begin again with the new options
   options_ = std::move(options);
   rescan("reload", Origin::kRescan);
 }
@@ -58,7 +60,10 @@ void Watcher::begin_turn(const Now& now) {
 
 void Watcher::rescan(std::string_view reason, Origin origin, bool absence_counts) {
   probes_.on_doubt();
-  if (root_.attached()) rescans_.ask(reason, origin, absence_counts);
+  for (auto& part : parts_) part.second.hurry();
+  if (root_.attached() && !parts_.contains(kRootDir)) {
+    rescans_.ask(reason, origin, absence_counts);
+  }
 }
 
 // --- records
@@ -246,6 +251,7 @@ void Watcher::adopt() {
   if (options_.require_lease && !root_.traits().leases) tell_no_lease(root_.traits(), true);
   const bool was_lost = std::exchange(lost_told_, false);
   if (was_lost) out_.sink().on_status("restored", {});
+  if (!root_.traits().local && options_.start_poller) return tree_.set_root_remote();
   if (scanner_.ever_scanned()) {
     rescan("restored", Origin::kRescan, false);
   } else {
@@ -272,6 +278,7 @@ void Watcher::lose(std::string_view reason) {
   tree_.open().close();
   rescans_.clear();
   tree_.unwatch(kRootDir);
+  update_parts();
 }
 
 /// Mounting and unmounting below the root gives no event at all, or too late.
@@ -283,9 +290,58 @@ void Watcher::check_mounts() {
   rescan("mount", Origin::kRescan, false);
 }
 
+/// A poller for each remote volume, and none for what is none any more.
+void Watcher::update_parts() {
+  std::erase_if(parts_, [this](const auto& part) {
+    if (tree_.remote().contains(part.first) && tree_.table().is(part.second.top())) return false;
+    options_.stop_poller(part.first);
+    return true;
+  });
+  if (!options_.start_poller) return;
+  for (const DirId dir : tree_.remote()) {
+    std::string path;
+    if (parts_.contains(dir) || !tree_.table().path(dir, path)) continue;
+    out_.degraded({Degraded::Reason::kPolled, path,
+                   join(root_.path(), path) +
+                       ": a network or FUSE file system: writes of other machines give no events "
+                       "and leases do not tell; it is polled, and a file is finished when it was "
+                       "quiet"});
+    parts_.emplace(
+        std::piecewise_construct, std::forward_as_tuple(dir),
+        std::forward_as_tuple(tree_.table(), dir, options_.start_poller(dir, path), out_));
+  }
+}
+
+/// The remote volume that a directory is on; null if it is a local one.
+RemoteTree* Watcher::part_of(DirId dir) {
+  if (parts_.empty()) return nullptr;
+  for (; dir != kNoDir; dir = tree_.table().at(dir).parent) {
+    const auto part = parts_.find(dir);
+    if (part != parts_.end()) return &part->second;
+  }
+  return nullptr;
+}
+
+void Watcher::on_poll_result(const PollResult& result) {
+  const auto part = parts_.find(result.part);
+  if (part == parts_.end()) return;
+  if (result.unmounted) return root_.doubt();  // the watch itself sees what is there instead
+  RemoteTree& tree = part->second;
+  const bool first = tree.round() == 1;
+  polled_ = &tree;
+  const bool ended = tree.on_poll_result(result, !first                ? Origin::kPoll
+                                                 : scanner_.is_ready() ? Origin::kRescan
+                                                                       : Origin::kStartup);
+  polled_ = nullptr;
+  if (!ended) return;
+  if (first && result.part == kRootDir) scanner_.end_first_round(result.directories, tree.files());
+  tree.end_round();
+}
+
 void Watcher::on_time() {
   if (now_.mono >= next_check_ || root_.doubtful()) check_root();
   tree_.on_time();
+  update_parts();
   if (now_.mono < next_poll_ || !root_.attached()) return;
   next_poll_ = now_.mono + options_.poll_interval;
   if (notifier_ != nullptr) return scanner_.poll_unwatched();
@@ -322,6 +378,7 @@ bool Watcher::path(DirId dir, std::string_view name, std::string& out) {
 
 int Watcher::stat(DirId dir, std::string_view name, Stat& out) {
   look_stamp_ = 0;
+  if (RemoteTree* part = part_of(dir)) return part->stat(dir, name);
   const int handle = tree_.table().is_alive(dir) ? tree_.open().open(dir) : -1;
   return handle < 0 ? EAGAIN : -fs_.stat(handle, std::string(name), out);
 }
@@ -333,6 +390,7 @@ int Watcher::stat_path(std::string_view path, Stat& out) {
 
 Files::Writer Watcher::writer(DirId dir, std::string_view name, Stat& out) {
   if (!tree_.table().is_alive(dir)) return Writer::kChanged;
+  if (part_of(dir) != nullptr) return Writer::kUnknown;
   const FsTraits& traits = tree_.traits_of(dir);
   if (!traits.leases) {
     tell_no_lease(traits, false);
@@ -369,6 +427,7 @@ std::vector<EventSource::Unanswered> Watcher::unanswered() const {
 bool Watcher::later_write_shows(const Stat& stat) {
   // CLOCK_REALTIME_COARSE stamps files; it stands still for up to 10 ms (CONFIG_HZ=100).
   constexpr Nanos kTick = 10 * kMillisecond;
+  if (polled_ != nullptr) return true;  // it was quiet for seconds
   if (root_.traits().fine_times && !tree_.has_other_volumes()) return true;
   const Nanos stamp = look_stamp_ != 0 ? look_stamp_ : fs_.stamp_clock();
   return stat.mtime < stamp || stat.mtime > stamp + kTick;

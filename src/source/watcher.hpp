@@ -6,6 +6,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <span>
 #include <string>
@@ -37,6 +38,8 @@ class Watcher final : public EventSource, private Renames::Watch {
   void begin_turn(const Now& now) override;
   /// Records in the order of the queue; `position` is the stream position of the first byte.
   void on_bytes(std::span<const std::byte> bytes, std::uint64_t position);
+  /// Of a remote volume below the root, or at its place.
+  void on_poll_result(const PollResult& result);
   void on_time() override;
   bool slice(int units) override { return scanner_.slice(units); }
   void hold_scans(bool on) override { scanner_.hold(on); }
@@ -56,12 +59,15 @@ class Watcher final : public EventSource, private Renames::Watch {
   Writer writer(DirId dir, std::string_view name, Stat& out) override;
   void probe(std::span<const FileName> files) override { probes_.start(files); }
   std::uint64_t queued() const override {
-    return notifier_ == nullptr ? 0 : notifier_->queued_bytes();
+    return notifier_ == nullptr || polled_ != nullptr ? 0 : notifier_->queued_bytes();
   }
-  std::uint64_t handled() const override { return handled_; }
-  std::uint32_t doubts() const override { return rescans_.doubts(); }
+  std::uint64_t handled() const override { return polled_ != nullptr ? 0 : handled_; }
+  std::uint32_t doubts() const override {
+    constexpr std::uint32_t kOfPoller = 1U << 31U;
+    return polled_ != nullptr ? kOfPoller | polled_->round() : rescans_.doubts();
+  }
   bool later_write_shows(const Stat& stat) override;
-  bool keeps_inodes() const override { return root_.traits().keeps_inodes; }
+  bool keeps_inodes() const override { return polled_ == nullptr && root_.traits().keeps_inodes; }
   std::vector<Unanswered> unanswered() const override;
 
  private:
@@ -81,6 +87,8 @@ class Watcher final : public EventSource, private Renames::Watch {
 
   void check_root();
   void check_mounts();
+  void update_parts();
+  RemoteTree* part_of(DirId dir);
   void adopt();
   void tell_no_lease(const FsTraits& traits, bool of_root);
   void lose(std::string_view reason);
@@ -95,7 +103,9 @@ class Watcher final : public EventSource, private Renames::Watch {
   Tree tree_;
   Scanner scanner_;
   FileProbes probes_;
-  std::uint64_t handled_ = 0;  ///< bytes of records
+  std::uint64_t handled_ = 0;           ///< bytes of records
+  std::map<DirId, RemoteTree> parts_;   ///< by the directory where a remote volume is mounted
+  const RemoteTree* polled_ = nullptr;  ///< whose poll result is being handled
   Now now_;
   bool lost_told_ = false;
   Nanos look_stamp_ = 0;  ///< Fs::stamp_clock() before the last look; 0: it was made just now
