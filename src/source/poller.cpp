@@ -107,6 +107,7 @@ void Poller::round(Shared& shared, Fs& fs) {
   PollResult parcel;
   parcel.watch = options.watch;
   parcel.part = options.part;
+  Stat at_root;
   const auto stopped = [&] {
     const std::lock_guard lock(shared.mutex);
     return shared.stopped;
@@ -116,6 +117,7 @@ void Poller::round(Shared& shared, Fs& fs) {
     PollResult full = std::exchange(parcel, PollResult{});
     parcel.watch = options.watch;
     parcel.part = options.part;
+    full.root = at_root;
     return shared.box->put(std::move(full));
   };
 
@@ -127,6 +129,7 @@ void Poller::round(Shared& shared, Fs& fs) {
     return;
   }
   const UniqueFd holder(root);
+  fs.stat(root, "", at_root);
   if (fs.traits(root).local) {
     parcel.unmounted = true;
     parcel.end_of_round = true;

@@ -31,6 +31,7 @@ struct PolledFile {
 struct PollResult {
   std::size_t watch = 0;
   DirId part = kRootDir;          ///< directory that the paths are relative to
+  Stat root;                      ///< what the paths are relative to
   std::vector<PolledFile> files;  ///< regular files
   std::vector<std::string> gone;  ///< of what was asked for: lstat said ENOENT
   bool end_of_round = false;

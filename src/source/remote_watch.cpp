@@ -12,6 +12,7 @@ void RemoteWatch::on_poll_result(const PollResult& result) {
                         : rescan_reason_.empty() ? Origin::kPoll
                                                  : Origin::kRescan;
   if (!tree_.on_poll_result(result, origin)) return;
+  table_.set_identity(kRootDir, result.root);  // the next start knows that it was mounted
   if (first_round_) {
     Value::Map data;
     data.emplace_back("directories", result.directories);

@@ -25,6 +25,10 @@ bool is_another(const WatchTable::Directory& known, int wd, const Stat& stat) {
          (known.inode != stat.inode || (known.btime != 0 && known.btime != stat.btime));
 }
 
+bool is_same(const WatchTable::Directory& known, const Stat& stat) {
+  return known.inode == stat.inode && known.mount == stat.mount && known.btime == stat.btime;
+}
+
 bool is_other_birth(const WatchTable::Directory& known, const Stat& stat) {
   return known.btime != 0 && stat.btime != 0 && known.btime != stat.btime;
 }
@@ -353,12 +357,17 @@ DirId Tree::arm(DirId parent, const std::string& name, int handle, const Stat& s
       rescans_.ask("inconsistent");
       return kNoDir;
     }
-    if (moved_from.empty()) moved_from = departed_.last_path(known);
-    if (there != kNoDir) replace(there);
-    table_.attach(known, parent, name);
-    departed_.forget(known);
-    if (scan_.running) search_.moved[known] = moved_from;
-    dir = known;
+    if (there != kNoDir && is_same(table_.at(there), stat)) {
+      // And by now under this one too, where it got a number while it could not be watched.
+      replace(known);
+    } else {
+      if (moved_from.empty()) moved_from = departed_.last_path(known);
+      if (there != kNoDir) replace(there);
+      table_.attach(known, parent, name);
+      departed_.forget(known);
+      if (scan_.running) search_.moved[known] = moved_from;
+      dir = known;
+    }
   } else if (there != kNoDir && known == kNoDir && is_another(table_.at(there), wd, stat)) {
     // Another directory stood here; it may turn up elsewhere.
     replace(there);

@@ -198,3 +198,23 @@ def test_fuse_with_the_number_of_a_local_volume(workdir, daemons, tree, mounted,
             time.sleep(0.5)
         assert not daemon.collector.of(path=volume / "slow")
     assert daemon.collector.wait(path=volume / "slow")[0].event["data"]["size"] == 6
+
+
+def test_start_before_the_network_volume_is_mounted(workdir, daemons, tree, mounted, tool):
+    root, behind = tree
+    mount = workdir / "mount"
+    mount.mkdir()
+    watch = {"name": "in", "path": mount, "poll_interval": "100ms", "events": EVENTS}
+    mounted(mount, bindfs=(tool("bindfs"), behind))
+    daemon = daemons(workdir, watch, ready=False)
+    daemon.collector.wait(path=mount / "there")
+    daemon.stop()
+    mounted.unmount(mount)
+    daemon.start(ready=False)
+    wait_for(lambda: "watch.lost/in/" in daemon.told(), what="watch.lost")
+    mounted(mount, bindfs=(tool("bindfs"), behind))
+    wait_for(lambda: "watch.restored/in/" in daemon.told(), what="watch.restored")
+    (behind / "late").write_bytes(b"x")
+    daemon.collector.wait(path=mount / "late")
+    assert not daemon.collector.of("file.removed")
+    assert not daemon.collector.of(path=mount / "there")
