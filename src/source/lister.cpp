@@ -201,6 +201,10 @@ void Lister::ask_for_missing() {
     if (table.at(child).seen != number_ && !table.is_aside(child)) missing.push_back(child);
   }
   for (const DirId child : missing) {
+    if (tree_.is_replaced(child)) {
+      tree_.miss(child);
+      continue;
+    }
     const std::string path = join(path_, table.at(child).name);
     Stat stat;
     const int error = fs_.stat(root_.open(), path, stat);

@@ -83,12 +83,19 @@ void Tree::begin_scan(Origin origin, bool absence_counts) {
   std::sort(search_.known.begin(), search_.known.end());
 }
 
+/// Another directory is known at its place: it was replaced, and the daemon killed before it turned
+/// up elsewhere.
+bool Tree::is_replaced(DirId dir) const {
+  const auto& self = table_.at(dir);
+  return !self.detached && table_.child(self.parent, self.name) != dir;
+}
+
 bool Tree::drop_missing() {
   if (search_.missing.empty()) return false;
   const DirRef missing = search_.missing.back();
   // Those that turned up elsewhere were armed there.
   bool done = !table_.is(missing) || table_.at(missing.dir).armed == scan_.number;
-  if (!done) {
+  if (!done && !is_replaced(missing.dir)) {
     Stat stat;
     const int error = fs_.stat(root_.open(), departed_.last_path(missing.dir), stat);
     done = !is_absence(-error) && (error != 0 || S_ISDIR(stat.mode));

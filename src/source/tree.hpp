@@ -83,6 +83,7 @@ class Tree {
   /// It could not be opened.
   void not_there(DirId parent, const std::string& name, int error, const std::string& path);
   /// It is not where it was. A scan in progress may find it elsewhere; otherwise it is gone.
+  bool is_replaced(DirId dir) const;
   void miss(DirId dir);
   /// It left its place; where it arrives a record tells.
   void detach(DirId dir);
