@@ -7,6 +7,7 @@ import pathlib
 import signal
 import sqlite3
 import subprocess
+import sys
 
 import harness
 
@@ -50,7 +51,7 @@ class Site:
 
     def start(self, *arguments):
         process = subprocess.Popen(
-            ["/usr/bin/python3", str(MANAGE), *arguments],
+            [sys.executable, str(MANAGE), *arguments],
             env=self.environment,
             stdin=subprocess.DEVNULL,
             stdout=open(self.log, "ab"),
@@ -62,7 +63,7 @@ class Site:
     def manage(self, *arguments, code=0, timeout=60):
         """Runs it to its end; what it printed."""
         done = subprocess.run(
-            ["/usr/bin/python3", str(MANAGE), *arguments],
+            [sys.executable, str(MANAGE), *arguments],
             env=self.environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

@@ -1,5 +1,6 @@
 """The admin page, without a browser."""
 
+import datetime
 import time
 
 import pytest
@@ -67,9 +68,34 @@ def test_retry(admin_client, nobody):
     assert "2 to be retried; 1 left as they are" in page
     for row in (failed, dismissed):
         row.refresh_from_db()
-        assert (row.status, row.tries, row.traceback) == ("pending", 0, "")
+        assert (row.status, row.tries) == ("pending", 0)
+    assert failed.traceback == "x", "it is kept until the event is done"
     done.refresh_from_db()
     assert (done.status, done.tries) == ("done", 1)
+
+
+def test_retry_and_dismiss_on_the_events_page(admin_client, nobody):
+    row = add(status="failed", tries=3, traceback="x")
+    url = f"{URL}{row.pk}/change/"
+    page = admin_client.get(url).content.decode()
+    assert 'name="_retry"' in page and 'name="_dismiss"' in page
+    page = admin_client.post(url, {"_dismiss": "Dismiss"}, follow=True).content.decode()
+    assert "1 dismissed" in page and 'name="_retry"' in page and 'name="_dismiss"' not in page
+    page = admin_client.post(url, {"_retry": "Retry"}, follow=True).content.decode()
+    row.refresh_from_db()
+    assert "1 to be retried" in page and row.status == "pending" and row.traceback == "x"
+    assert 'name="_retry"' not in page and 'name="_dismiss"' in page
+    InboxEvent.objects.update(status="done")
+    assert 'name="_' not in admin_client.get(url).content.decode().split("submit-row")[-1]
+
+
+def test_times_have_seconds(admin_client, nobody, settings):
+    when = datetime.datetime(2026, 7, 1, 10, 11, 12, tzinfo=datetime.timezone.utc)
+    row = add(time=when, next_try=when, status="failed", tries=2)
+    page = admin_client.get(URL).content.decode()
+    assert "2026-07-01 12:11:12" in page and "2, next 2026-07-01 12:11:12" in page
+    page = admin_client.get(f"{URL}{row.pk}/change/").content.decode()
+    assert page.count("2026-07-01 12:11:12") == 2
 
 
 def test_dismiss(admin_client, nobody):
@@ -87,6 +113,9 @@ def test_who_may_only_look(client, nobody):
     user.user_permissions.add(Permission.objects.get(codename="view_inboxevent"))
     assert client.get(URL).status_code == 200
     act(client, "retry", row)
+    url = f"{URL}{row.pk}/change/"
+    assert 'name="_retry"' not in client.get(url).content.decode()
+    assert client.post(url, {"_retry": "Retry"}).status_code == 403
     row.refresh_from_db()
     assert row.status == "failed"
     assert client.get(f"{URL}lag/").status_code == 200
@@ -102,7 +131,7 @@ def test_lag_of_a_daemon_that_is_down(admin_client, nobody):
     assert told["pending"] == 1 and told["behind"] is None and "nobody" in told["error"]
 
 
-def test_lag(admin_client, settings, daemon, workdir):
+def test_lag(admin_client, settings, daemon, monkeypatch):
     import inotifier
 
     settings.INOTIFIER = {"CONSUMER": "site", "FETCH_ENDPOINT": daemon.fetch_endpoint}
@@ -115,6 +144,10 @@ def test_lag(admin_client, settings, daemon, workdir):
         "failed": 0,
         "behind": 2,  # watch.ready and watch.scanned
         "ready": True,
-        "owned": True,
+        "runs": True,
         "error": "",
     }
+    # Released: in use a moment ago, hence not "does not run".
+    assert admin_client.get(f"{URL}lag/").json()["runs"] is True
+    monkeypatch.setattr("django_inotifier.lag.SILENT", 0.0)
+    assert admin_client.get(f"{URL}lag/").json()["runs"] is False

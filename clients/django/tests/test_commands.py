@@ -80,7 +80,7 @@ def test_replay():
         dismissed,
     }
     row = InboxEvent.objects.get(pk=done)
-    assert (row.tries, row.next_try, row.traceback, row.finished) == (0, None, "", None)
+    assert (row.tries, row.next_try, row.traceback, row.finished) == (0, None, "x", None)
     with pytest.raises(CommandError, match="say which"):
         call("inotifier_replay")
     with pytest.raises(CommandError, match='did you mean "file.removed"'):

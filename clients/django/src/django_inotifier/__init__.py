@@ -7,4 +7,4 @@
         Instance.objects.update_or_create(path=event.display_path)
 """
 
-__version__ = "0.1.0"
+__version__ = "0.10.0"

@@ -36,12 +36,11 @@ class InboxEvent(models.Model):
     finished = models.DateTimeField(null=True, blank=True)
 
     OUTSTANDING = (Status.PENDING, Status.FAILED)
-    # What makes a row one to be worked on again.
+    # What makes a row one to be worked on again; what was raised stays until it is done.
     AGAIN = {
         "status": Status.PENDING,
         "tries": 0,
         "next_try": None,
-        "traceback": "",
         "finished": None,
     }
 

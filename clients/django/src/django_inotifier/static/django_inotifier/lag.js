@@ -14,9 +14,11 @@ document.addEventListener("DOMContentLoaded", async () => {
       text = lag.error;
     } else {
       text = `${lag.behind} events to fetch from the daemon`;
-      if (!lag.owned) text += "; inotifier_consume does not run";
+      // Where nothing is to be done, nobody needs to run.
+      const missing = !lag.runs && lag.behind + lag.pending > 0;
+      if (missing) text += "; inotifier_consume does not run";
       if (!lag.ready) text += "; the daemon still looks at what is there";
-      if (!lag.owned || !lag.ready) place.classList.add("inotifier-failed");
+      if (missing || !lag.ready) place.classList.add("inotifier-failed");
     }
   } catch (error) {
     text = `how far behind the daemon is cannot be told: ${error.message}`;

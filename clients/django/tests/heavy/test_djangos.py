@@ -1,0 +1,122 @@
+"""The tests on the Djangos of Debian's later releases: their packages, unpacked beside those that are installed."""
+
+import glob
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+TESTS = pathlib.Path(__file__).resolve().parents[1]
+KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
+SITE = "usr/lib/python3/dist-packages"
+FILES = ("signals", "checks", "inbox", "work", "admin", "commands", "tasks", "examples", "celery")
+RUNS = "each_file or sigterm or no_utf8"  # of test_consume.py: the worker as a process
+
+# Suite -> version of Django that it had when this was written.
+SUITES = {"trixie": "4.2", "sid": "5.2", "experimental": "6.1"}
+
+
+class Apt:
+    """Looks into other releases without telling the system's apt of them."""
+
+    def __init__(self, directory):
+        self.directory = directory
+        for name in ("lists/partial", "cache/archives/partial"):
+            (directory / name).mkdir(parents=True)
+        sources = directory / "sources.list"
+        place = f"[signed-by={KEYRING}] http://deb.debian.org/debian"
+        sources.write_text("".join(f"deb {place} {suite} main\n" for suite in SUITES))
+        self.options = [
+            *("-o", f"Dir::Etc::sourcelist={sources}", "-o", "Dir::Etc::sourceparts=/dev/null"),
+            *("-o", f"Dir::State::lists={directory}/lists", "-o", f"Dir::Cache={directory}/cache"),
+            *("-o", "Acquire::Retries=2", "-q"),
+        ]
+
+    def run(self, *words):
+        command = ["apt-get", *self.options, *words]
+        done = subprocess.run(command, cwd=self.directory, capture_output=True, text=True)
+        return done.returncode == 0 and "Failed to fetch" not in done.stderr
+
+    def unpack(self, suite, *packages):
+        """Where they are unpacked; None if they are not to be had."""
+        target = self.directory / f"{suite}-{packages[0]}"
+        for package in packages:
+            if not self.run("download", f"{package}/{suite}"):
+                return None
+            (deb,) = self.directory.glob(f"{package}_*.deb")
+            subprocess.run(["dpkg", "-x", deb, target], check=True)
+            deb.unlink()
+        return target / SITE
+
+
+@pytest.fixture(scope="module")
+def apt(tmp_path_factory):
+    if not shutil.which("apt-get") or not os.path.exists(KEYRING):
+        pytest.skip("no Debian")
+    apt = Apt(tmp_path_factory.mktemp("apt"))
+    if not apt.run("update"):
+        pytest.skip("Debian's archive cannot be reached")
+    return apt
+
+
+def newer_python():
+    """A 3.13, for which trixie has pyzmq; Django 6 wants 3.12 at least."""
+    found = [
+        shutil.which("python3.13"),
+        *glob.glob(f"{pathlib.Path.home()}/.pyenv/versions/3.13*/bin/python"),
+    ]
+    return next((each for each in found if each), None)
+
+
+@pytest.mark.parametrize("suite", SUITES)
+def test_on_the_django_of(suite, apt):
+    python = sys.executable
+    paths = [apt.unpack(suite, "python3-django") or apt.unpack("sid", "python3-django")]
+    paths.append(apt.unpack("sid", "python3-asgiref", "python3-sqlparse"))
+    if SUITES[suite] < "6":
+        paths.append(
+            apt.unpack(
+                "sid",
+                "python3-django-tasks",
+                "python3-typing-extensions",
+                "python3-django-stubs-ext",
+            )
+        )
+    else:
+        python = newer_python()
+        if python is None:
+            pytest.skip("no Python 3.13")
+        paths.append(apt.unpack("trixie", "python3-zmq", "python3-msgpack"))
+        paths.append(
+            apt.unpack(
+                "trixie",
+                "python3-pytest",
+                "python3-pytest-django",
+                "python3-pluggy",
+                "python3-iniconfig",
+                "python3-packaging",
+            )
+        )
+    environment = {
+        **os.environ,
+        "PYTHONPATH": ":".join(str(path) for path in paths if path),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "INOTIFIER": os.environ["INOTIFIER"],
+    }
+
+    def run(*words):
+        command = [python, "-m", "pytest", "-q", "-p", "no:cacheprovider", *words]
+        return subprocess.run(command, cwd=TESTS, env=environment, capture_output=True, text=True)
+
+    which = [python, "-c", "import django; print(django.__version__)"]
+    version = subprocess.run(which, env=environment, capture_output=True, text=True).stdout
+    print(suite, version)
+    assert version and not version.startswith("3.2"), "the other Django is the one that is used"
+    for done in (
+        run(*(f"test_{name}.py" for name in FILES)),
+        run("test_consume.py", "-k", RUNS),
+    ):
+        assert done.returncode == 0 and " passed" in done.stdout, done.stdout[-5000:] + done.stderr
