@@ -131,7 +131,9 @@ def test_a_file_that_cannot_be_opened_delays_only_itself(workdir, daemons, scann
     (told,) = unanswered(daemon)
     assert (told["watch"], told["path"], told["call"]) == ("in", str(root / "held-1"), "open")
     text = subprocess.run(
-        [daemon.binary, "status", "--endpoint", daemon.fetch_endpoint], capture_output=True, text=True
+        [daemon.binary, "status", "--endpoint", daemon.fetch_endpoint],
+        capture_output=True,
+        text=True,
     ).stdout
     assert f"{root}/held-1: no answer to open" in text
     for i in range(100):

@@ -64,8 +64,11 @@ def test_from_install_to_purge(workdir, clone, bare_debian, tool):
 
     succeed(bare_debian, f"apt-get -q update && {install} ./{package.name}")
     assert "first-file" in succeed(bare_debian, FIRST_EVENT.replace("$1", "first-file"))
-    help_text = succeed(bare_debian, "inotifier --help; getent passwd inotifier")
-    assert "/var/lib/inotifier" in help_text
+    assert "/var/lib/inotifier" in succeed(bare_debian, "getent passwd inotifier")
+    # A minimal Debian's dpkg leaves manual pages out; the package has them.
+    inside = succeed(bare_debian, f"dpkg-deb -c ./{package.name}")
+    for part in ("man1/inotifier.1.gz", "man1/inotifier-consume.1.gz", "completions/inotifier"):
+        assert part in inside
 
     # Upgraded: the configuration that was changed and the consumer's place in the journal are kept.
     succeed(bare_debian, f"{install} -o Dpkg::Options::=--force-confold ./inotifier_newer.deb")
