@@ -44,10 +44,12 @@ class Auditor {
   };
   void note(const std::string& problem);
   /// Whether two looks show one version, as far as it can be told: where a writer sets the times
-  /// back to what they were, and nobody sees it do so, there is nothing to tell it by.
+  /// back to what they were, unseen or within one tick of the clock, there is nothing to tell it
+  /// by.
   bool is_same(const FakeLook& one, const FakeLook& other) const {
     return one.content == other.content ||
-           (unseen_ && one.times_set && other.times_set && one.same_identity(other));
+           ((unseen_ || one.ctime == other.ctime) && one.times_set && other.times_set &&
+            one.same_identity(other));
   }
   /// Whether this name is to be announced at all.
   bool is_news(const std::string& path, const FakeFs::Seen& seen) const;

@@ -293,9 +293,13 @@ FakeFs::Where FakeFs::look_up(int handle, const std::string& relative, FakeCall 
 }
 
 FakeLook FakeFs::look_of(const FakeInode& inode) const {
-  return {inode.number,   inode.size,
-          inode.mtime,    options_.births ? inode.btime : 0,
-          inode.content,  inode.quiet.contains(inode.content),
+  return {inode.number,
+          inode.size,
+          inode.mtime,
+          inode.ctime,
+          options_.births ? inode.btime : 0,
+          inode.content,
+          inode.quiet.contains(inode.content),
           inode.times_set};
 }
 

@@ -108,6 +108,7 @@ struct FakeLook {
   std::uint64_t inode = 0;
   std::int64_t size = 0;
   Nanos mtime = 0;
+  Nanos ctime = 0;
   Nanos btime = 0;
   std::uint64_t content = 0;
   bool quiet = false;      ///< nobody wrote that content any more

@@ -408,7 +408,7 @@ const std::vector<StormKind>& storm_kinds() {
       {"chunks", "processor=create-via-chunks", "", "directories chunks"},
       {"chunks and kills", "processor=create-via-chunks", "", "directories chunks scans kills"},
       {"plain", "", "", "directories plain"},
-      {"progress", "", "", "directories scans progress", true},
+      {"progress", "", "", "directories scans progress"},
       {"everything", "", "",
        "directories scans kills power metadata mounts binds root faults clock names races full "
        "special grain births",
