@@ -26,6 +26,9 @@ struct Stat {
   std::uint32_t mode = 0;
   std::uint32_t uid = 0;
   std::uint32_t gid = 0;
+  /// Its file system counts in whole seconds, as far as can be seen: two writes within one look
+  /// alike.
+  bool is_coarse() const { return ctime % kSecond == 0; }
   bool mount_root = false;  ///< a file system is mounted here (directories only)
 };
 

@@ -65,7 +65,8 @@ CREATE TABLE failures(consumer INTEGER NOT NULL, position INTEGER NOT NULL, time
     // Meta "reserved": positions up to it may have been given. `watches.scanned`: the first scan
     // has
     // gone through. `files.birth`: the whole creation time; 0 = not known, as of all rows of
-    // version 1.
+    // version 1. `files.unsure`: its times may not show a write after the announcement.
+    // `departed.announced`: an announced version was there.
     R"sql(
 CREATE TABLE marks(position INTEGER PRIMARY KEY, ran INTEGER NOT NULL, set_back INTEGER NOT NULL);
 ALTER TABLE consumers ADD COLUMN used INTEGER NOT NULL DEFAULT 0;
@@ -73,6 +74,7 @@ ALTER TABLE watches ADD COLUMN scanned INTEGER NOT NULL DEFAULT 0;
 UPDATE watches SET seen=0, scanned=1;
 ALTER TABLE watches DROP COLUMN born;
 UPDATE files SET birth=0;
+ALTER TABLE files ADD COLUMN unsure INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE departed ADD COLUMN announced INTEGER NOT NULL DEFAULT 1;
 )sql",
 };

@@ -18,11 +18,12 @@ struct StateStore::Statements {
         set_scanned(db, "UPDATE watches SET scanned=1 WHERE id=?"),
         put_file(db,
                  "INSERT INTO files(watch, directory, name, inode, size, mtime, ctime, birth, "
-                 "path_hash, tie, state, event) VALUES(?,?,?,?,?,?,?,?,?,?,?,?) "
+                 "path_hash, tie, state, event, unsure) VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?) "
                  "ON CONFLICT(watch, directory, name) DO UPDATE SET inode=excluded.inode, "
                  "size=excluded.size, mtime=excluded.mtime, ctime=excluded.ctime, "
                  "birth=excluded.birth, path_hash=excluded.path_hash, tie=excluded.tie, "
-                 "state=excluded.state, event=coalesce(excluded.event, event)"),
+                 "state=excluded.state, unsure=excluded.unsure, "
+                 "event=coalesce(excluded.event, event)"),
         drop_file(db, "DELETE FROM files WHERE watch=? AND directory=? AND name=?"),
         put_departed(db,
                      "INSERT OR REPLACE INTO departed(watch, path_hash, mtime, tie, announced) "
@@ -143,7 +144,7 @@ void StateStore::load_directories(std::int64_t watch, WatchTable& directories) {
 void StateStore::load_files(std::int64_t watch, FileTable& files) {
   sqlite::Statement read(*database_,
                          "SELECT directory, name, inode, size, mtime, ctime, birth, path_hash, "
-                         "tie, state FROM files WHERE watch=?");
+                         "tie, state, unsure FROM files WHERE watch=?");
   read.bind(1, watch);
   while (read.step()) {
     Row row;
@@ -155,6 +156,7 @@ void StateStore::load_files(std::int64_t watch, FileTable& files) {
     row.path_hash = read.position(7);
     row.revision = static_cast<std::uint32_t>(read.integer(8));
     row.state = static_cast<Row::State>(read.integer(9));
+    row.unsure = read.integer(10) != 0;
     files.put(static_cast<DirId>(read.integer(0)), read.bytes(1), row);
   }
   sqlite::Statement departed(*database_,
@@ -214,7 +216,8 @@ void StateStore::write_files(const Tables& tables, std::span<const EventLog::Ann
         .bind(8, row.birth)
         .bind(9, row.path_hash)
         .bind(10, row.revision)
-        .bind(11, static_cast<int>(row.state));
+        .bind(11, static_cast<int>(row.state))
+        .bind(13, row.unsure ? 1 : 0);
     const auto id = ids.find({dir, name});
     id == ids.end() ? sql.put_file.bind_null(12) : sql.put_file.bind_blob(12, id->second);
     sql.put_file.run();

@@ -11,6 +11,7 @@ namespace {
 
 // One tick of the coarse clock is 1 to 10 ms (CONFIG_HZ).
 constexpr Nanos kTickWait = 2 * kMillisecond;
+constexpr Nanos kCoarseWait = 250 * kMillisecond;
 // So long a rename of its directory, or a temporary name beside it, may still explain a file that
 // nobody saw coming.
 constexpr Nanos kUnseenWait = kSecond;
@@ -55,6 +56,8 @@ bool Announcer::needs_records(const Candidate& candidate, const Row* row, bool s
 bool Announcer::is_known(const Candidate& candidate, Row& row, const Stat& stat,
                          Context& context) const {
   if (!row.same_data(stat, context.files.keeps_inodes())) return false;
+  if (row.unsure && (was_rewritten(candidate) || row.doubts != context.files.doubts()))
+    return false;
   if (row.mtime == stat.mtime) {
     // It was opened for writing and its ctime is another one. A hard link explains that; setting
     // the times back after a write would have come with an ATTRIB.
@@ -71,6 +74,7 @@ bool Announcer::is_known(const Candidate& candidate, Row& row, const Stat& stat,
     row.mtime = stat.mtime;
   }
   row.doubts = context.files.doubts();
+  row.unsure = row.unsure && !context.files.later_write_shows(stat);
   // Without a lease a writer may be at work: what its close shows must be compared with before.
   if (options_.writer_check && candidate.evidence != Evidence::kSettled) {
     row.ctime = stat.ctime;
@@ -95,23 +99,24 @@ Look Announcer::decide(Candidate& candidate, const Stat& stat, std::string_view 
   if (row != nullptr && row->state == Row::State::kStalled) row = nullptr;  // it was temporary
   const bool same = row != nullptr && row->same_version(stat, context.files.keeps_inodes());
   const bool same_path = row != nullptr && row->path_hash == hash64(path);
-  if (same && same_path && stat.ctime == row->ctime) {
+  if (same && same_path && stat.ctime == row->ctime && !row->unsure) {
     row->doubts = context.files.doubts();
     return Look::kDrop;
   }
-  if (!context.files.later_write_shows(stat)) {
+  if (!context.files.later_write_shows(stat) &&
+      (!stat.is_coarse() || (same && same_path && row->unsure))) {
     // Another write within this tick would look the same: after it, the identity is unmistakable.
-    candidate.due = context.now.mono + kTickWait;
+    candidate.due = context.now.mono + (stat.is_coarse() ? kCoarseWait : kTickWait);
     return Look::kWait;
   }
   if (needs_records(candidate, row, same_path, stat, context) &&
       !has_caught_up(candidate, stat, context)) {
     return Look::kWait;
   }
-  if (same_path && is_known(candidate, *row, stat, context)) return Look::kDrop;
+  if (same_path && is_known(candidate, *row, stat, context)) return settle(candidate, context);
   if (was_there(candidate, row)) {
     remember(candidate, stat, path, Row::State::kNoArrival, context);
-    return Look::kDrop;
+    return settle(candidate, context);
   }
   const bool moved = (same && !same_path && row->state == Row::State::kAnnounced) ||
                      candidate.news == Candidate::News::kMoved;
@@ -130,7 +135,21 @@ Look Announcer::decide(Candidate& candidate, const Stat& stat, std::string_view 
     return Look::kWait;
   }
   announce(candidate, stat, path, moved, context);
-  return Look::kDrop;
+  return settle(candidate, context);
+}
+
+/// The row is true. Where the times would not show a write that comes now, another look is due when
+/// they would: so at most two announcements come of all writes within one second.
+Look Announcer::settle(Candidate& candidate, Context& context) {
+  if (!table_.find(candidate.dir, candidate.name)->unsure) return Look::kDrop;
+  Candidate again;
+  again.dir = candidate.dir;
+  again.name = std::move(candidate.name);
+  again.first_seen = context.now.wall;
+  again.waiting_since = context.now.mono;
+  again.due = context.now.mono + kCoarseWait;
+  candidate = std::move(again);
+  return Look::kWait;
 }
 
 /// create-via-chunks: nothing says that it ever had a temporary name.
@@ -142,7 +161,7 @@ Look Announcer::no_arrival(Candidate& candidate, const Stat& stat, std::string_v
     return Look::kWait;
   }
   remember(candidate, stat, path, Row::State::kNoArrival, context);
-  return Look::kDrop;
+  return settle(candidate, context);
 }
 
 void Announcer::announce(const Candidate& candidate, const Stat& stat, std::string_view path,
@@ -190,6 +209,7 @@ std::uint32_t Announcer::remember(const Candidate& candidate, const Stat& stat,
   row.doubts = context.files.doubts();
   row.links = stat.links;
   row.state = state;
+  row.unsure = stat.is_coarse() && !context.files.later_write_shows(stat);
   const Row* before = table_.find(candidate.dir, candidate.name);
   if (before != nullptr) row.listing = before->listing;
   if (before != nullptr && before->path_hash == row.path_hash) {

@@ -34,6 +34,7 @@ class Announcer {
                      Context& context) const;
   bool is_known(const Candidate& candidate, Row& row, const Stat& stat, Context& context) const;
   Look no_arrival(Candidate& candidate, const Stat& stat, std::string_view path, Context& context);
+  Look settle(Candidate& candidate, Context& context);
   bool was_there(const Candidate& candidate, const Row* row) const;
   void announce(const Candidate& candidate, const Stat& stat, std::string_view path, bool moved,
                 Context& context);

@@ -336,7 +336,7 @@ bool Completion::is_known(const RawEvent& event, Context& context) {
     row->birth = stat.btime;
     table_.changed(event.dir, event.name);
   }
-  if (event.stat == nullptr && row->ctime != stat.ctime) return false;
+  if (event.stat == nullptr && (row->ctime != stat.ctime || row->unsure)) return false;
   row->doubts = context.files.doubts();
   row->links = stat.links;
   return true;

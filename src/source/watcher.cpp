@@ -425,12 +425,17 @@ std::vector<EventSource::Unanswered> Watcher::unanswered() const {
 }
 
 bool Watcher::later_write_shows(const Stat& stat) {
+  if (polled_ != nullptr) return true;  // it was quiet for seconds
+  const Nanos stamp = look_stamp_ != 0 ? look_stamp_ : fs_.stamp_clock();
+  const auto is_past = [stamp](Nanos time, Nanos unit, Nanos ahead) {
+    return time <= stamp - unit || time > stamp + ahead;
+  };
+  constexpr Nanos kTwoSeconds = 2 * kSecond;  // vfat counts in twos
+  if (stat.is_coarse()) return is_past(stat.ctime, kTwoSeconds, kTwoSeconds);
   // CLOCK_REALTIME_COARSE stamps files; it stands still for up to 10 ms (CONFIG_HZ=100).
   constexpr Nanos kTick = 10 * kMillisecond;
-  if (polled_ != nullptr) return true;  // it was quiet for seconds
   if (root_.traits().fine_times && !tree_.has_other_volumes()) return true;
-  const Nanos stamp = look_stamp_ != 0 ? look_stamp_ : fs_.stamp_clock();
-  return stat.mtime < stamp || stat.mtime > stamp + kTick;
+  return is_past(stat.mtime, 1, kTick) && is_past(stat.ctime, 1, kTick);
 }
 
 }  // namespace inotifier

@@ -12,7 +12,9 @@
 namespace inotifier::testing {
 namespace {
 
-constexpr Nanos kWallStart = 1'700'000'000'000'000'000;  // 2023-11-14
+// 2023-11-14, and no whole second: times of whole seconds mean that a file system keeps no finer
+// ones.
+constexpr Nanos kWallStart = 1'700'000'000'123'456'789;
 constexpr Nanos kMonoStart = 1'000'000'000'000;
 // What two commands are apart, so that a fine clock tells them apart.
 constexpr Nanos kBetweenCommands = 1'000;
