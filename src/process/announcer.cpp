@@ -92,6 +92,24 @@ bool Announcer::was_there(const Candidate& candidate, const Row* row) const {
          candidate.stage == Candidate::Stage::kFound;
 }
 
+void Announcer::was_there_undecided(const Candidate& candidate, Context& context) {
+  Stat stat;
+  std::string path;
+  if (!context.files.path(candidate.dir, candidate.name, path) ||
+      table_.find(candidate.dir, candidate.name) != nullptr) {
+    return;
+  }
+  if (candidate.last) {
+    stat.inode = candidate.last->inode;
+    stat.size = candidate.last->size;
+    stat.mtime = candidate.last->mtime;
+  } else if (context.files.stat(candidate.dir, candidate.name, stat) != 0 || !is_regular(stat)) {
+    return;
+  }
+  stat.ctime = 0;  // no look under a lease has seen it
+  remember(candidate, stat, path, Row::State::kNoArrival, context);
+}
+
 Look Announcer::decide(Candidate& candidate, const Stat& stat, std::string_view path,
                        Context& context) {
   if (stat.size < options_.min_size) return Look::kDrop;

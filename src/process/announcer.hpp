@@ -22,6 +22,9 @@ class Announcer {
   /// Nobody writes it any more: kDrop when the matter is settled, with or without an announcement;
   /// kWait: decide again, after another look, when it is due.
   Look decide(Candidate& candidate, const Stat& stat, std::string_view path, Context& context);
+  /// The first scan has ended and this file that it found is not decided: it gets a row, so that a
+  /// start knows it; what comes of it is compared with that.
+  void was_there_undecided(const Candidate& candidate, Context& context);
   /// A temporary name was seen in this watch.
   void note_temporary() { temporaries_seen_ = true; }
   /// A temporary file has not been touched for stalled_after: reported once.

@@ -66,12 +66,13 @@ void Completion::on_scanned(const RawEvent& event, Context& context) {
   absences_due_ = context.now.mono;
   absences_.end_scan(event.origin, event.rebuilt);
   doubts_scanned_ = context.files.doubts();
-  note_first_scan();
-}
-
-/// The first scan is over when all that it found was looked at.
-void Completion::note_first_scan() {
-  if (doubts_scanned_ != 0 && in_progress_.undecided() == 0) table_.set_scanned();
+  if (table_.scanned()) return;
+  in_progress_.each([&](const Candidate& candidate) {
+    if (options_.ignore_existing && candidate.stage == Stage::kFound) {
+      announcer_.was_there_undecided(candidate, context);
+    }
+  });
+  table_.set_scanned();
 }
 
 void Completion::on_time(const Now& now, Files& files, Out& out) {
@@ -87,7 +88,6 @@ void Completion::on_time(const Now& now, Files& files, Out& out) {
   }
   ask(due, files);
   for (Candidate& candidate : due) look_at(std::move(candidate), context);
-  note_first_scan();
 }
 
 /// Asks the disk for all of them at once.

@@ -53,7 +53,6 @@ class Completion final : public Processor {
   void on_gone(DirId dir, std::string_view name, Context& context);
   void on_listed(const RawEvent& event, Context& context);
   void on_scanned(const RawEvent& event, Context& context);
-  void note_first_scan();
   void on_directory_gone(const RawEvent& event, Context& context);
   void on_attributes(const RawEvent& event, Context& context);
   void on_temporary(const RawEvent& event, Context& context);

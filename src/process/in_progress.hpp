@@ -30,6 +30,13 @@ class InProgress {
   /// Names of those in `dir` that listing number `listing` did not show.
   std::vector<std::string> unlisted(DirId dir, std::uint32_t listing) const;
 
+  template <typename Each>
+  void each(Each each) const {
+    for (const Candidate& one : slots_) {
+      if (one.dir != kNoDir) each(one);
+    }
+  }
+
   /// Takes the one whose time has come, if any.
   std::optional<Candidate> take_due(Nanos now);
   std::optional<Nanos> deadline();

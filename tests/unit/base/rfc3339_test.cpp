@@ -21,6 +21,13 @@ TEST_CASE("rfc3339 is UTC with nine decimals") {
   CHECK(rfc3339(std::numeric_limits<std::int64_t>::min()) == "1677-09-21T00:12:43.145224192Z");
 }
 
+TEST_CASE("rfc3339: seconds that do not fit into nanoseconds, to the ends of four digits") {
+  CHECK(rfc3339(10'413'792'000, 5) == "2300-01-01T00:00:00.000000005Z");
+  CHECK(rfc3339(-11'644'473'600, 0) == "1601-01-01T00:00:00.000000000Z");
+  CHECK(rfc3339(INT64_MAX, 0) == "9999-12-31T23:59:59.000000000Z");
+  CHECK(rfc3339(INT64_MIN, 0) == "0000-01-01T00:00:00.000000000Z");
+}
+
 TEST_CASE("rfc3339 agrees with gmtime on every day of four centuries") {
   std::size_t different = 0;
   for (std::int64_t day = -100'000; day <= 100'000; ++day) {

@@ -7,7 +7,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
+#include <cstdint>
+#include <ctime>
+#include <fstream>
 #include <functional>
 #include <set>
 #include <string>
@@ -141,6 +145,28 @@ TEST_CASE("real fs: inode, size and times are those of lstat(2)") {
   CHECK(stat.uid == expected.st_uid);
   CHECK_FALSE(stat.mount_root);
   CHECK(stat.mtime <= fs.stamp_clock() + 10'000'000);
+  fs.close(root);
+}
+
+TEST_CASE("real fs: times that do not fit are the nearest that do") {
+  const Sandbox sandbox(Sandbox::places().front());
+  RealFs fs;
+  const std::string path = sandbox.path() + "/f";
+  std::ofstream(path) << 'x';
+  constexpr std::time_t k2300 = 10'413'792'000;
+  const std::array<timespec, 2> times{timespec{k2300, 0}, timespec{k2300, 7}};
+  REQUIRE(::utimensat(AT_FDCWD, path.c_str(), times.data(), 0) == 0);
+  struct stat kept {};
+  REQUIRE(::stat(path.c_str(), &kept) == 0);
+  const int root = fs.open_root(sandbox.path());
+  Stat stat;
+  REQUIRE(fs.stat(root, "f", stat) == 0);
+  if (kept.st_mtim.tv_sec == k2300) {  // or the file system has no such times
+    CHECK(stat.mtime == INT64_MAX);
+    CHECK(stat.far_seconds == k2300);
+    CHECK(stat.far_fraction == kept.st_mtim.tv_nsec);
+  }
+  CHECK(stat.links == 1);
   fs.close(root);
 }
 

@@ -170,9 +170,11 @@ TEST_CASE("state: every announced file once, under its id, and then what happens
       "(3,9,8,CAST('stray' AS BLOB),0,0,0)");
   const auto file = [&](int watch, int dir, const std::string& name, int state,
                         const std::string& event) {
-    world.run("INSERT INTO files VALUES(" + std::to_string(watch) + "," + std::to_string(dir) +
-              ",CAST('" + name + "' AS BLOB),11,22,33,0,0,0,4," + std::to_string(state) + "," +
-              event + ")");
+    world.run(
+        "INSERT INTO files(watch, directory, name, inode, size, mtime, ctime, birth, "
+        "path_hash, tie, state, event) VALUES(" +
+        std::to_string(watch) + "," + std::to_string(dir) + ",CAST('" + name +
+        "' AS BLOB),11,22,33,0,0,0,4," + std::to_string(state) + "," + event + ")");
   };
   file(3, 0, "top", 0, "x'00112233445566778899aabbccddeeff'");
   file(3, 0, "stalled.part", 2, "NULL");

@@ -7,6 +7,7 @@
 #include <csignal>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -248,6 +249,58 @@ TEST_CASE("journal: what is known of a watch is kept for a while after it was re
   Journal journal(options, {0, 1'700'000'000 * kSecond});
   CHECK(open(journal, "stays", 0) == kRows);
   CHECK(open(journal, "goes", 0) == 0);
+}
+
+TEST_CASE("journal: rows and tombstones come back as they were, and that the first scan is over") {
+  const KeptJournal kept;
+  JournalOptions options;
+  options.path = kept.path();
+  const auto open = [&](const std::function<void(FileTable&)>& work) {
+    Journal journal(options, Now());
+    FileTable files;
+    WatchTable directories;
+    const Journal::Tables tables{journal.open_watch("in", "", "/w").id, "in", &files, &directories};
+    journal.load(tables);
+    work(files);
+    REQUIRE(journal.commit({}, 1, {&tables, 1}, {}));
+  };
+  open([](FileTable& files) {
+    CHECK_FALSE(files.scanned());
+    files.set_scanned();
+    Row row;
+    row.inode = 1, row.size = 2, row.mtime = 3, row.ctime = 4, row.path_hash = 6, row.revision = 7;
+    row.birth = 1'795'341'600'123'456'789;
+    row.state = Row::State::kNoArrival;
+    row.unsure = true;
+    files.put(0, "a", row);
+    row.path_hash = 8;
+    files.put(0, "b", row);
+    files.leave(0, "b");
+  });
+  open([](FileTable& files) {
+    CHECK(files.scanned());
+    const Row* row = files.find(0, "a");
+    REQUIRE(row != nullptr);
+    CHECK(row->birth == 1'795'341'600'123'456'789);
+    CHECK(row->ctime == 4);
+    CHECK(row->unsure);
+    CHECK(row->state == Row::State::kNoArrival);
+    REQUIRE(files.tombstone(8) != nullptr);
+    CHECK(files.tombstone(8)->revision == 7);
+    CHECK_FALSE(files.tombstone(8)->announced);
+  });
+}
+
+TEST_CASE("journal: an id is one of the whole identity") {
+  const auto id = [](Nanos birth, std::uint32_t revision) {
+    Stat stat;
+    stat.inode = 1, stat.size = 2, stat.mtime = 3, stat.btime = birth;
+    return EventLog::file_id("file.completed", "in", "a", stat, revision);
+  };
+  CHECK(id(4, 0) == id(4, 0));
+  CHECK(id(4, 0) != id(5, 0));
+  CHECK(id(4, 0) != id(0, 0));
+  CHECK(id(4, 0) != id(4, 1));
 }
 
 TEST_CASE("journal: steps of the wall clock make nothing older") {

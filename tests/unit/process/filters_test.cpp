@@ -127,6 +127,17 @@ TEST_CASE("filters: the defaults") {
   CHECK_FALSE(filters.enters("X.tmp"));
 }
 
+TEST_CASE("filters: a temporary name, or one above") {
+  const Filters filters({}, {}, {"*.tmp", "/in/*.x"});
+  CHECK(filters.is_temporary("a.tmp"));
+  CHECK(filters.is_temporary("a.tmp/b/c"));
+  CHECK(filters.is_temporary("d/a.tmp/b"));
+  CHECK(filters.is_temporary("in/a.x/b"));
+  CHECK_FALSE(filters.is_temporary("a/in/a.x"));
+  CHECK_FALSE(filters.is_temporary("a.tmpl/b"));
+  CHECK_FALSE(filters.is_temporary(""));
+}
+
 TEST_CASE("filters: names at any depth, paths from the root") {
   const Filters filters({}, {"tmp", "a/b"}, {});
   CHECK(filters.file("x/tmp") == Verdict::kExcluded);

@@ -64,6 +64,43 @@ TEST_CASE("file table: what has left is remembered by its path") {
   CHECK(table.size() == 0);
 }
 
+TEST_CASE("file table: a version is inode, creation, size and mtime, as far as they are kept") {
+  Row known = row(1);
+  known.size = 2, known.mtime = 3, known.birth = 4;
+  Stat stat;
+  stat.inode = 1, stat.size = 2, stat.mtime = 3, stat.btime = 4;
+  CHECK(known.same_version(stat, true));
+  stat.btime = 5;
+  CHECK_FALSE(known.same_version(stat, true));
+  CHECK(known.same_version(stat, false));
+  known.birth = 0;  // of an older journal
+  CHECK(known.same_version(stat, true));
+  stat.mtime = 4;
+  CHECK_FALSE(known.same_version(stat, false));
+  CHECK(known.same_data(stat, false));
+}
+
+TEST_CASE("file table: (revision, mtime) of a path rises") {
+  Stat next;
+  next.mtime = 5;
+  CHECK(Row::next_revision(2, 4, next) == 2);
+  CHECK(Row::next_revision(2, 5, next) == 3);
+  CHECK(Row::next_revision(2, 6, next) == 3);
+}
+
+TEST_CASE("file table: that the first scan is over is to be kept once") {
+  FileTable table;
+  table.keep_changes();
+  CHECK_FALSE(table.has_changes());
+  table.set_scanned();
+  table.set_scanned();
+  CHECK(table.scanned());
+  CHECK(table.has_changes());
+  table.forget_changes();
+  table.set_scanned();
+  CHECK_FALSE(table.has_changes());
+}
+
 TEST_CASE("file table: the longest name, and bytes that are no text") {
   FileTable table;
   const std::string longest(1024, '\xff');  // FUSE
