@@ -9,7 +9,7 @@ function(add_client_test name heavy)
   set(timeout 180)
   if(heavy)
     list(APPEND labels heavy)
-    set(timeout 600)
+    set(timeout 1800)
   endif()
   set_tests_properties(${name} PROPERTIES
     LABELS "${labels}" TIMEOUT ${timeout} SKIP_RETURN_CODE 77
