@@ -41,6 +41,7 @@ Link::Link(Connection connection) : connection_(std::move(connection)) {
 }
 
 void Link::make_socket() {
+  lost_ = false;
   monitor_.reset();
   socket_.reset();
   socket_.emplace(context_, zmq::socket_type::dealer);
@@ -88,6 +89,16 @@ void Link::greet(Clock::time_point deadline) {
 
 void Link::renew() { make_socket(); }
 
+void Link::forget_refusals() {
+  bool refused = false;
+  while (const int event = monitor_->next(Clock::now())) {
+    if (event == ZMQ_EVENT_DISCONNECTED) lost_ = true;
+    refused = refused || event == ZMQ_EVENT_HANDSHAKE_FAILED_AUTH ||
+              event == ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL;
+  }
+  if (refused) renew();
+}
+
 void Link::send(std::string_view body) {
   zmq::message_t message(body.data(), body.size());
   // The queue of a socket takes a thousand messages, connected or not; there are never more than a
@@ -110,12 +121,11 @@ std::optional<Reply> Link::receive() {
 }
 
 bool Link::disconnected() {
-  bool lost = false;
   while (const int event = monitor_->next(Clock::now())) {
     throw_if_refused(event, connection_.endpoint, Peer::kFetch, keys_.any());
-    if (event == ZMQ_EVENT_DISCONNECTED) lost = true;
+    if (event == ZMQ_EVENT_DISCONNECTED) lost_ = true;
   }
-  return lost;
+  return std::exchange(lost_, false);
 }
 
 Link::Woken Link::wait(Clock::time_point deadline, int wake_fd) {

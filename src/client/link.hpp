@@ -25,6 +25,9 @@ class Link {
 
   /// A new socket. What was sent or about to come is gone.
   void renew();
+  /// Before a request: that the daemon refused us until now is no answer to it. A new socket asks
+  /// again.
+  void forget_refusals();
   void send(std::string_view body);
   /// The body of a reply that is there; nothing if there is none. Throws WireError if it is no
   /// reply.
@@ -47,6 +50,7 @@ class Link {
   zmq::context_t context_{1};
   std::optional<zmq::socket_t> socket_;
   std::optional<Monitor> monitor_;  // ends before the socket it watches
+  bool lost_ = false;               // the monitor has told of a lost connection
   Value hello_;
 };
 

@@ -57,6 +57,7 @@ const Value& Requester::hello() const { return impl_->link.hello(); }
 Reply Requester::Impl::request(std::string_view op, const Value::Map& arguments,
                                milliseconds timeout) {
   const auto deadline = Clock::now() + timeout;
+  link.forget_refusals();
   for (;;) {
     const std::int64_t id = ++last_id;
     link.send(encode_request(op, id, arguments));

@@ -12,6 +12,27 @@
 
 namespace inotifier {
 
+namespace {
+
+Value row_of(const WatchStatus& watch) {
+  Value root_inode;
+  if (watch.root_inode != 0) root_inode.v = std::to_string(watch.root_inode);
+  Value::Map row;
+  row.emplace_back("name", watch.name);
+  row.emplace_back("path", watch.path);
+  row.emplace_back("processor", watch.processor);
+  row.emplace_back("ready", watch.ready);
+  row.emplace_back("lost", watch.lost);
+  row.emplace_back("root_inode", std::move(root_inode));
+  row.emplace_back("degraded", Value::Array(watch.degraded.begin(), watch.degraded.end()));
+  row.emplace_back("directories", static_cast<std::int64_t>(watch.directories));
+  row.emplace_back("files", static_cast<std::int64_t>(watch.files));
+  row.emplace_back("in_progress", static_cast<std::int64_t>(watch.in_progress));
+  return row;
+}
+
+}  // namespace
+
 void fill_status(Value::Map& status, const std::vector<WatchStatus>& watches, bool blocked,
                  const Now& now) {
   Value::Array rows;
@@ -19,17 +40,7 @@ void fill_status(Value::Map& status, const std::vector<WatchStatus>& watches, bo
   bool ready = !blocked;
   for (const WatchStatus& watch : watches) {
     ready = ready && watch.ready && !watch.lost;
-    rows.emplace_back(Value::Map{
-        {"name", watch.name},
-        {"path", watch.path},
-        {"processor", watch.processor},
-        {"ready", watch.ready},
-        {"lost", watch.lost},
-        {"root_inode", watch.root_inode == 0 ? Value() : Value(std::to_string(watch.root_inode))},
-        {"degraded", Value::Array(watch.degraded.begin(), watch.degraded.end())},
-        {"directories", static_cast<std::int64_t>(watch.directories)},
-        {"files", static_cast<std::int64_t>(watch.files)},
-        {"in_progress", static_cast<std::int64_t>(watch.in_progress)}});
+    rows.push_back(row_of(watch));
     for (const EventSource::Unanswered& one : watch.unanswered) {
       unanswered.emplace_back(Value::Map{{"watch", watch.name},
                                          {"path", to_utf8(join(watch.path, one.path))},

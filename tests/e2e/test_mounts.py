@@ -42,16 +42,14 @@ def mounted():
                 stderr=subprocess.DEVNULL,
             )
             processes[place] = process
-            wait_for(
-                lambda: os.path.ismount(place) or process.poll() is not None, what="the mount"
-            )
+            wait_for(lambda: os.path.ismount(place) or process.poll() is not None, what="the mount")
             if process.poll() is not None:
                 processes.pop(place)
                 pytest.skip("bindfs cannot mount here")
         places.append(place)
         return processes.get(place)
 
-    mount.unmount = unmount
+    mount.unmount = unmount  # type: ignore[attr-defined]
     yield mount
     for place in reversed(places[:]):
         if place in processes:

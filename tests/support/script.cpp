@@ -224,6 +224,56 @@ WatchConfig watch_config(const Command& watch) {
   return config;
 }
 
+namespace {
+
+/// A line that says how it is played; false if it is another one.
+bool parse_header(std::string_view line, Script& script) {
+  constexpr std::string_view kFakeOnly = "fake-only:";
+  constexpr std::string_view kFake = "fake:";
+  if (line.starts_with(kFakeOnly)) {
+    script.fake_only = line.substr(std::min(kFakeOnly.size() + 1, line.size()));
+    if (script.fake_only.empty()) throw std::runtime_error("fake-only needs a reason");
+    return true;
+  }
+  if (!line.starts_with(kFake)) return false;
+  script.fake = fake_line(line.substr(kFake.size()));
+  return true;
+}
+
+void parse_audit(const Command& command, Script& script) {
+  if (script.fake_only.empty()) throw std::runtime_error("audit needs a `fake-only:` line above");
+  script.audit = true;
+  for (const std::string& word : command.words) {
+    if (word == "strict") script.strict = true;
+    if (word == "progress") script.progress = true;
+  }
+}
+
+/// `time`: of the last `at`.
+void add_command(Command command, Nanos& time, Script& script) {
+  if (command.verb == "watch") {
+    (void)watch_config(command);
+    script.watches.push_back(std::move(command));
+    return;
+  }
+  if (fake_verbs().contains(command.verb)) {
+    if (script.fake_only.empty()) {
+      throw std::runtime_error(command.verb + " needs a `fake-only:` line above");
+    }
+  } else if (!verbs().contains(command.verb)) {
+    throw std::runtime_error("unknown command: " + command.verb);
+  }
+  if (command.verb == "at") {
+    if (command.words.size() != 1) throw std::runtime_error("at takes one time");
+    const Nanos next = parse_duration(command.words[0]);
+    if (next < time) throw std::runtime_error("time goes back");
+    time = next;
+  }
+  script.commands.push_back(std::move(command));
+}
+
+}  // namespace
+
 Script parse_script(const std::string& file, std::string_view text) {
   Script script;
   script.file = file;
@@ -240,51 +290,15 @@ Script parse_script(const std::string& file, std::string_view text) {
     while (!line.empty() && is_blank(line.front())) line.remove_prefix(1);
     while (!line.empty() && is_blank(line.back())) line.remove_suffix(1);
     try {
-      constexpr std::string_view kFakeOnly = "fake-only:";
-      constexpr std::string_view kFake = "fake:";
-      if (line.starts_with(kFakeOnly)) {
-        script.fake_only = line.substr(std::min(kFakeOnly.size() + 1, line.size()));
-        if (script.fake_only.empty()) throw std::runtime_error("fake-only needs a reason");
-        continue;
-      }
-      if (line.starts_with(kFake)) {
-        script.fake = fake_line(line.substr(kFake.size()));
-        continue;
-      }
+      if (parse_header(line, script)) continue;
       Command command = parse_command(line);
-      if (command.verb.empty()) continue;
-      if (command.verb == "audit") {
-        if (script.fake_only.empty()) {
-          throw std::runtime_error("audit needs a `fake-only:` line above");
-        }
-        script.audit = true;
-        for (const std::string& word : command.words) {
-          if (word == "strict") script.strict = true;
-          if (word == "progress") script.progress = true;
-        }
-        continue;
-      }
       command.line = number;
       command.text = line;
-      if (command.verb == "watch") {
-        (void)watch_config(command);
-        script.watches.push_back(std::move(command));
-        continue;
+      if (command.verb == "audit") {
+        parse_audit(command, script);
+      } else if (!command.verb.empty()) {
+        add_command(std::move(command), time, script);
       }
-      if (fake_verbs().contains(command.verb)) {
-        if (script.fake_only.empty()) {
-          throw std::runtime_error(command.verb + " needs a `fake-only:` line above");
-        }
-      } else if (!verbs().contains(command.verb)) {
-        throw std::runtime_error("unknown command: " + command.verb);
-      }
-      if (command.verb == "at") {
-        if (command.words.size() != 1) throw std::runtime_error("at takes one time");
-        const Nanos next = parse_duration(command.words[0]);
-        if (next < time) throw std::runtime_error("time goes back");
-        time = next;
-      }
-      script.commands.push_back(std::move(command));
     } catch (const std::runtime_error& error) {
       throw ScriptError(file + ":" + std::to_string(number) + ": " + error.what());
     }

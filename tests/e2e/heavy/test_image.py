@@ -17,7 +17,6 @@ from engine import Container, Engine
 from harness import PROJECT, Collector, wait_for
 from test_compose import DOCKER
 from test_dcmtk import free_port, images  # noqa: F401
-from test_quickstart import bare_debian  # noqa: F401
 
 BUILD_TIME = 900
 RECEIVER = 1234  # neither the image's user nor anybody's here
@@ -52,7 +51,7 @@ IMAGES_OF_OTHERS = {
 
 
 @pytest.fixture(scope="module")
-def engine(tmp_path_factory, bare_debian):  # noqa: F811
+def engine(tmp_path_factory, bare_debian):
     """With the images that compose.yaml names, so that nothing has to be pulled or built by it."""
     directory = tmp_path_factory.mktemp("engine")
     engine = Engine(directory)

@@ -1,5 +1,7 @@
 // Clients whose key is taken away after they have connected: a service that asks for keys, as the
 // daemon's sockets do, and answers every request alike.
+#include "client/connection.hpp"
+
 #include <doctest/doctest.h>
 #include <unistd.h>
 
@@ -95,6 +97,7 @@ class Service {
   void start_again() { start(endpoint); }
 
   std::string endpoint;
+  std::atomic<int> refusals = 0;
 
  private:
   void start(const std::string& where) {
@@ -103,11 +106,13 @@ class Service {
     security_.emplace(*context_, keys_.config());
     socket_ = zmq::socket_t(*context_, type_);
     socket_.set(zmq::sockopt::linger, 0);
+    monitor_.emplace(*context_, socket_);
     bound_.emplace(socket_, std::vector{where}, "fetch", &*security_);
     endpoint = bound_->endpoints()[0];
     thread_ = std::thread([this] {
       while (!over_) turn();
       bound_.reset();
+      monitor_.reset();
       socket_.close();
       security_.reset();
       context_.reset();
@@ -115,6 +120,9 @@ class Service {
   }
 
   void turn() {
+    while (const int event = monitor_->next(Clock::now())) {
+      if (event == ZMQ_EVENT_HANDSHAKE_FAILED_AUTH) ++refusals;
+    }
     if (type_ == zmq::socket_type::pub) {
       socket_.send(zmq::buffer(kHeartbeatTopic), zmq::send_flags::sndmore);
       const std::string body = encode_heartbeat("s", "0", 0, {});
@@ -144,6 +152,7 @@ class Service {
   std::optional<zmq::context_t> context_;
   std::optional<Security> security_;
   zmq::socket_t socket_;
+  std::optional<Monitor> monitor_;
   std::optional<BoundSocket> bound_;
   std::atomic<bool> over_ = false;
   std::thread thread_;
@@ -235,6 +244,9 @@ TEST_CASE("a requester whose key is taken away says so, and goes on when it is g
                   }
                 }),
                 service.endpoint);
+  // Its new connection is refused as well, before the key is back: that is no answer to what is
+  // asked after it.
+  CHECK(comes([&] { return service.refusals >= 2; }));
   keys.give_back();
   CHECK_NOTHROW(requester.request("status"));
 }
