@@ -60,6 +60,7 @@ class Link:
         self.hello: wire.Map = {}
         self.before_close: Callable[[], None] = lambda: None
         self._monitored: Optional[Monitored] = None
+        self._lost = False  # the monitor has told so, and disconnected() has not
 
     @property
     def endpoint(self) -> str:
@@ -111,6 +112,7 @@ class Link:
     def renew(self) -> None:
         """A new socket. What was sent or about to come is gone."""
         self.close()
+        self._lost = False
         monitored = Monitored(self.connection, zmq.DEALER)
         try:
             monitored.connect()
@@ -137,12 +139,21 @@ class Link:
     def disconnected(self) -> bool:
         """True if the monitor has told of a lost connection since the last call, or if ZeroMQ has
         given it up."""
-        monitored, lost = self._monitored, False
+        monitored, lost, self._lost = self._monitored, self._lost, False
         if monitored is None:
             return False
         while event := monitored.next_event():
             lost = lost or event == zmq.EVENT_DISCONNECTED
         return lost or monitored.given_up != 0
+
+    def forget_refusals(self) -> None:
+        """Before a request: that the daemon refused us until now is no answer to it. A new socket
+        asks again."""
+        lost = self.disconnected()
+        if self._monitored is not None and self._monitored.given_up:
+            self.renew()
+        else:
+            self._lost = lost
 
     def refusal(self) -> Steps[Optional[ConnectionFailed]]:
         """Why the daemon will have us no more, if disconnected() has met that; told once, as a new

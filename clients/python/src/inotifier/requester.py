@@ -28,6 +28,7 @@ class RequesterOperations:
     def request(self, op: str, timeout: float, arguments: Dict[str, Any]) -> Steps[wire.Map]:
         deadline = deadline_after(timeout)
         yield from self.open()
+        self.link.forget_refusals()
         while True:
             self._last_id += 1
             number = self._last_id
