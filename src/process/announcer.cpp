@@ -41,6 +41,9 @@ bool Announcer::needs_records(const Candidate& candidate, const Row* row, bool s
   // A writer so fast that its close is still queued says less than a link: the evidence must be
   // right.
   if (candidate.evidence == Evidence::kLink) return true;
+  // A close that was seen may have been that of an earlier file of this name, of which the new one
+  // has not got its writer yet.
+  if (stat.size == 0) return true;
   if (candidate.evidence == Evidence::kScan &&
       (options_.only_via_temporary || was_there(candidate, row))) {
     return true;

@@ -164,6 +164,15 @@ void Completion::on_record(const RawEvent& event, Context& context) {
   candidate.unseen = false;
   if (candidate.stage == Stage::kFound) candidate.stage = Stage::kPending;
   if ((event.mask & IN_CLOSE_WRITE) == 0) {
+    if (candidate.naming != Naming::kSeen) {
+      // What was known of the name was of another file, which is no more.
+      candidate.naming = Naming::kSeen;
+      candidate.evidence = Evidence::kLink;
+      candidate.from.clear();
+      if (candidate.news == News::kMoved) candidate.news = News::kUnknown;
+      candidate.restart();
+      existed = false;
+    }
     // The creator is still at work, most likely; a hard link or O_TMPFILE has none.
     if (!existed) candidate.due = context.now.mono + kFirstLook;
     return in_progress_.put(std::move(candidate));
