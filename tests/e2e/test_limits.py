@@ -50,6 +50,7 @@ def test_unreadable_directory(workdir, daemons, as_nobody):
     locked = workdir / "in" / "locked"
     os.mkdir(locked, 0o700)
     (locked / "hidden").write_bytes(b"x")
+    shutil.chown(locked / "hidden", 65534, 65534)  # whose lease the daemon gets
     message = wait_for(degraded(daemon), what="watch.degraded")
     assert f"inotify_add_watch {locked}: Permission denied (EACCES)" in str(message.event["data"])
     path = workdir / "in" / "f"

@@ -601,6 +601,8 @@ events = ["file.completed", "file.removed", "watch.ready", "watch.scanned", "wat
             f"{wrong.pop('two ids', 0)}, a position given twice {wrong.pop('position given twice', 0)}"
             f", other {sum(wrong.values())}",
             f"announced again because times were set after a close that nobody saw {ledger.again}",
+            f"announced again under another id, after a power cut that took back a version with later "
+            f"times {ledger.renamed}",
             f"slowest end after SIGTERM {self.slowest_stop:.2f} s",
         ]
         rest = {k: v for k, v in counts.items() if k.startswith(("answers", "starts refused"))}

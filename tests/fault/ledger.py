@@ -43,6 +43,12 @@ Told = collections.namedtuple(
 )
 
 
+def fell(done):
+    """Whether a version had an mtime that does not come after that of the one before, as far as known."""
+    mtimes = [d.mtime for d in done]
+    return any(old is None or new is None or new <= old for old, new in zip(mtimes, mtimes[1:]))
+
+
 class Ledger:
     def __init__(self, root):
         self.root = os.fsencode(root)
@@ -60,6 +66,7 @@ class Ledger:
         self.wrong = collections.defaultdict(list)
         self.cuts = []  # (monotonic, wall): the journal was put back
         self.again = 0  # in doubt: times were set after a close, and the records of that were lost
+        self.renamed = 0  # under another id, after a power cut, where mtimes had fallen before
         self.scanned = 0
 
     # --- taking in
@@ -168,9 +175,12 @@ class Ledger:
             told = sorted(ids.values(), key=lambda event: event.time)
             # After a power cut nobody knows which times a file had when it was announced, or that
             # an older file had had the place.
-            if any(cut > told[0].time for _, cut in self.cuts) and (
-                times or name.startswith((b"one-", b"two-"))
-            ):
+            cut_off = any(cut > told[0].time for _, cut in self.cuts)
+            if cut_off and (times or name.startswith((b"one-", b"two-"))):
+                continue
+            # Nor that an earlier version had later times, for which its ids are told apart.
+            if cut_off and fell(done):
+                self.renamed += len(told) - 1
                 continue
             if times and all(event.origin != "live" for event in told[1:]):
                 self.again += len(told) - 1
