@@ -43,7 +43,7 @@ Poller& WatchSet::add_poller() {
 
 RemoteTree::Asks WatchSet::asks_of(Poller& poller) {
   return {[&poller](std::vector<std::string> paths) { poller.ask(std::move(paths)); },
-          [&poller] { poller.hurry(); }};
+          [&poller] { poller.hurry(); }, [&poller] { return poller.asked_since(); }};
 }
 
 void WatchSet::start_poller(Poller& poller, std::size_t watch, DirId part, const std::string& path,

@@ -2,9 +2,11 @@
 
 #include <sys/stat.h>
 
+#include <atomic>
 #include <chrono>
 #include <utility>
 
+#include "base/clock.hpp"
 #include "base/error.hpp"
 #include "base/path.hpp"
 #include "fs/real_fs.hpp"
@@ -53,6 +55,10 @@ struct Poller::Shared {
   bool hurried = false;
   bool ended = true;  ///< no thread
   std::vector<std::string> asked;
+  std::atomic<Nanos> asked_since = 0;  ///< see Poller::asked_since()
+
+  /// Before a call that a dead server leaves unanswered.
+  void asking() { asked_since = read_clocks().mono; }
 };
 
 Poller::Poller(PollBox& box) : shared_(std::make_shared<Shared>()) { shared_->box = &box; }
@@ -87,11 +93,14 @@ void Poller::hurry() {
   shared_->wake.notify_all();
 }
 
+Nanos Poller::asked_since() const { return shared_->asked_since; }
+
 void Poller::run(const std::shared_ptr<Shared>& shared) {
   RealFs fs(RealFs::Reach::kRemote);
   const auto pause = std::chrono::nanoseconds(shared->options.interval);
   while (true) {
     round(*shared, fs);
+    shared->asked_since = 0;
     std::unique_lock lock(shared->mutex);
     shared->wake.wait_for(lock, pause, [&] { return shared->stopped || shared->hurried; });
     shared->hurried = false;
@@ -118,9 +127,13 @@ void Poller::round(Shared& shared, Fs& fs) {
     parcel.watch = options.watch;
     parcel.part = options.part;
     full.root = at_root;
-    return shared.box->put(std::move(full));
+    shared.asked_since = 0;  // the box may be full
+    const bool goes_on = shared.box->put(std::move(full));
+    shared.asking();
+    return goes_on;
   };
 
+  shared.asking();
   const int root = fs.open_root(options.root);
   if (root < 0) {
     parcel.root_error = -root;
@@ -143,6 +156,7 @@ void Poller::round(Shared& shared, Fs& fs) {
   }
   for (std::string& path : asked) {
     Stat stat;
+    shared.asking();
     const int error = fs.stat(root, path, stat);
     if (is_absence(-error)) parcel.gone.push_back(std::move(path));
   }
@@ -154,6 +168,7 @@ void Poller::round(Shared& shared, Fs& fs) {
     const std::string directory = std::move(stack.back());
     stack.pop_back();
     int error = 0;
+    shared.asking();
     const UniqueFd handle(fs.open_directory(root, directory));
     std::unique_ptr<Listing> listing;
     if (handle.get() < 0) {
@@ -173,6 +188,7 @@ void Poller::round(Shared& shared, Fs& fs) {
       PolledFile seen{join(directory, entry.name), {}};
       // Many network file systems do not tell the kind; the stat is needed for files anyway.
       if (entry.kind == Entry::Kind::kOther) continue;
+      shared.asking();
       if (fs.stat(handle.get(), std::string(entry.name), seen.stat) != 0) continue;
       if (S_ISDIR(seen.stat.mode) && options.recursive && options.enters(seen.path)) {
         stack.push_back(std::move(seen.path));

@@ -84,6 +84,8 @@ class Poller {
   void ask(std::vector<std::string> paths);
   /// Pipeline: begin the next round now.
   void hurry();
+  /// Monotonic time of the call that the volume has not answered yet; 0 = there is none.
+  Nanos asked_since() const;
 
  private:
   struct Shared;

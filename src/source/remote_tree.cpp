@@ -10,6 +10,9 @@
 namespace inotifier {
 namespace {
 
+// A disk that was asleep needs several seconds, as for a root.
+constexpr Nanos kSilence = 5 * kSecond;
+
 std::pair<std::string_view, std::string_view> split(std::string_view path) {
   const auto slash = path.rfind('/');
   if (slash == std::string_view::npos) return {"", path};
@@ -65,6 +68,15 @@ bool RemoteTree::on_poll_result(const PollResult& result, Origin origin) {
   if (result.whole) ask_for_unlisted();
   if (!asked_.empty()) asks_.ask(std::exchange(asked_, {}));
   return true;
+}
+
+void RemoteTree::list_unanswered(Nanos now, std::vector<EventSource::Unanswered>& out) const {
+  const Nanos since = asks_.asked_since();
+  std::string path;
+  if (since == 0 || now - since < kSilence || !table_.is(top_) || !table_.path(top_.dir, path)) {
+    return;
+  }
+  out.push_back({std::move(path), "read", since});
 }
 
 void RemoteTree::end_round() {

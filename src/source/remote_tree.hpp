@@ -22,6 +22,7 @@ class RemoteTree {
   struct Asks {
     std::function<void(std::vector<std::string>)> ask;  ///< Poller::ask
     std::function<void()> hurry;                        ///< Poller::hurry
+    std::function<Nanos()> asked_since;                 ///< Poller::asked_since
   };
   /// `top`: the directory of the table that the poller's paths are relative to.
   RemoteTree(WatchTable& table, DirId top, Asks asks, EventSource::Output& out)
@@ -34,6 +35,8 @@ class RemoteTree {
   /// Regular files that this round has shown so far.
   std::int64_t files() const { return files_; }
   void hurry() { asks_.hurry(); }
+  /// Adds what its poller has waited for so long that it is worth telling.
+  void list_unanswered(Nanos now, std::vector<EventSource::Unanswered>& out) const;
 
   /// True at the end of a round.
   bool on_poll_result(const PollResult& result, Origin origin);

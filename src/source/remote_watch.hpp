@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "source/event_source.hpp"
 #include "source/remote_tree.hpp"
@@ -28,6 +29,11 @@ class RemoteWatch final : public EventSource {
   WatchTable& directories() override { return table_; }
   bool is_ready() const override { return !first_round_; }
   bool is_lost() const override { return tree_.is_lost(); }
+  std::vector<Unanswered> unanswered() const override {
+    std::vector<Unanswered> all;
+    tree_.list_unanswered(now_.mono, all);
+    return all;
+  }
   void end_turn() override {}
   std::optional<Nanos> deadline() const override { return std::nullopt; }
   void rescan(std::string_view reason, Origin origin, bool absence_counts) override;

@@ -421,6 +421,7 @@ std::vector<EventSource::Unanswered> Watcher::unanswered() const {
   std::vector<Unanswered> all;
   if (root_.silent_since() != 0) all.push_back({"", "open", root_.silent_since()});
   probes_.list_unanswered(all);
+  for (const auto& part : parts_) part.second.list_unanswered(now_.mono, all);
   return all;
 }
 

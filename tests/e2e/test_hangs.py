@@ -175,6 +175,19 @@ def test_a_file_that_cannot_be_opened_at_the_start(workdir, daemons, scanner):
     daemon.collector.wait(path=root / "held")
 
 
+def test_status_names_a_volume_that_hangs(workdir, daemons, volume):
+    """Below a local root; files beside it are announced meanwhile."""
+    daemon = daemons(workdir, {"poll_interval": "100ms"})
+    (volume.mount / "first").write_bytes(b"x")
+    daemon.collector.wait(path=volume.mount / "first", timeout=20)
+    volume.hang()
+    (told,) = wait_for(lambda: unanswered(daemon), timeout=20, what="status to name it")
+    assert told["path"] == str(volume.mount)
+    daemon.sentinel()
+    volume.go_on()
+    wait_for(lambda: not unanswered(daemon), what="status to name none")
+
+
 def test_start_and_reload_while_a_root_hangs(workdir, daemons, volume):
     """Neither needs an answer of a volume whose server is dead; the other watches go on."""
     volume.hang()

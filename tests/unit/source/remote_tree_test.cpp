@@ -28,9 +28,11 @@ struct Part {
   WatchTable table;
   DirId top = table.add(table.add(kRootDir, "v"), "w");
   std::vector<std::string> asked;
+  Nanos asked_since = 0;
   RemoteTree tree{table,
                   top,
-                  {[this](std::vector<std::string> paths) { asked = std::move(paths); }, [] {}},
+                  {[this](std::vector<std::string> paths) { asked = std::move(paths); }, [] {},
+                   [this] { return asked_since; }},
                   out};
 };
 
@@ -68,6 +70,22 @@ TEST_CASE("remote tree: a volume that cannot be opened is lost, once, and restor
   CHECK(part.see(part.round({"a"})));
   CHECK(part.sink.take() ==
         std::vector<std::string>{"watch.lost", "watch.restored", "found v/w/a"});
+}
+
+TEST_CASE("remote tree: a volume that has not answered for long is named") {
+  Part part;
+  const auto unanswered = [&](Nanos now) {
+    std::vector<EventSource::Unanswered> all;
+    part.tree.list_unanswered(now, all);
+    return all;
+  };
+  CHECK(unanswered(100 * kSecond).empty());
+  part.asked_since = 100 * kSecond;
+  CHECK(unanswered(102 * kSecond).empty());
+  const auto named = unanswered(106 * kSecond);
+  REQUIRE(named.size() == 1);
+  CHECK(named[0].path == "v/w");
+  CHECK(named[0].since == 100 * kSecond);
 }
 
 TEST_CASE("remote tree: what was set aside meanwhile is no place any more") {
