@@ -243,8 +243,8 @@ def another_uid_needs_the_quiet_time(site):
     """Why it is to run as the receiver: else leases are refused, and it says so."""
     site.make_volumes_fresh()
     collector = site.listen()
-    site.receive()
     site.start(user="4321:4321")
+    site.receive()  # what it had not seen closed would wait for a minute
     messages = collector.wait(count=30, timeout=20)
     assert {m.event["data"]["evidence"] for m in messages} == {"settled"}
     consumer = Consumer(types.SimpleNamespace(fetch_endpoint=site.fetch_endpoint))
