@@ -98,7 +98,7 @@ def log_in(browser, url):
 def paths(browser):
     """File names in the list -> status."""
     return {
-        row.find_element(By.CLASS_NAME, "field-path")
+        row.find_element(By.CLASS_NAME, "field-where")
         .text.rsplit("/", 1)[-1]: row.find_element(By.CLASS_NAME, "field-state")
         .text
         for row in browser.find_elements(By.CSS_SELECTOR, "#result_list tbody tr")
@@ -111,7 +111,7 @@ def lag(browser):
 
 def act(browser, name, action):
     for row in browser.find_elements(By.CSS_SELECTOR, "#result_list tbody tr"):
-        if row.find_element(By.CLASS_NAME, "field-path").text.endswith("/" + name):
+        if row.find_element(By.CLASS_NAME, "field-where").text.endswith("/" + name):
             row.find_element(By.CLASS_NAME, "action-select").click()
     Select(browser.find_element(By.NAME, "action")).select_by_value(action)
     browser.find_element(By.NAME, "index").click()
@@ -146,7 +146,7 @@ def test_list_failed_row_retry_dismiss(browser, site, url, workdir, daemon):
 
     browser.find_element(By.LINK_TEXT, "failed").click()
     wait_for(lambda: len(paths(browser)) == 2, 10, "the failed ones")
-    browser.find_element(By.CSS_SELECTOR, "#result_list tbody tr .field-path a").click()
+    browser.find_element(By.CSS_SELECTOR, "#result_list tbody tr .field-where a").click()
     text = browser.find_element(By.CSS_SELECTOR, ".field-what_was_raised").text
     assert "ValueError: no" in text and "receivers.py" in text
     assert "specversion" in browser.find_element(By.CSS_SELECTOR, ".field-as_told").text
