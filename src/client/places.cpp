@@ -31,15 +31,15 @@ bool is_there(const std::string& path) {
   return ::lstat(path.c_str(), &there) == 0;
 }
 
-/// One endpoint, or the daemon's own list of them, as TOML has it: ["ipc://...", "tcp://..."].
+/// One endpoint, or a list of them as the daemon takes it: ["ipc://...", "tcp://..."], or a,b.
 std::vector<std::string> endpoints_in(const std::string& text) {
-  if (!text.starts_with('[')) return {text};
+  constexpr const char* kNoEndpoint = "[]\"', ";
   std::vector<std::string> endpoints;
-  for (auto begin = text.find_first_of("\"'"); begin != std::string::npos;) {
-    const auto end = text.find(text[begin], begin + 1);
-    if (end == std::string::npos) break;
-    endpoints.push_back(text.substr(begin + 1, end - begin - 1));
-    begin = text.find_first_of("\"'", end + 1);
+  for (auto begin = text.find_first_not_of(kNoEndpoint); begin != std::string::npos;) {
+    const auto end = text.find_first_of(",\"'", begin);
+    const auto last = text.find_last_not_of(' ', end == std::string::npos ? end : end - 1);
+    endpoints.push_back(text.substr(begin, last - begin + 1));
+    begin = text.find_first_not_of(kNoEndpoint, end);
   }
   return endpoints.empty() ? std::vector{text} : endpoints;
 }

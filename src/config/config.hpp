@@ -92,8 +92,6 @@ struct ConfigError : std::runtime_error {
 
 extern const std::vector<std::string> kDefaultTemporary;
 extern const std::vector<std::string> kDefaultExclude;
-/// Every type a watch can ask for: file.*, watch.*, and the fifteen in_*.
-const std::vector<std::string>& known_event_types();
 /// A processor as the configuration knows it. process/registry.cpp lists them.
 struct ProcessorKind {
   /// What it publishes when a watch does not say: finished files, or inotify's records.

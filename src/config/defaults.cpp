@@ -10,24 +10,10 @@
 #include "base/fallback_directory.hpp"
 #include "base/path.hpp"
 #include "config/keys.hpp"
-#include "wire/raw_types.hpp"
+#include "wire/event_types.hpp"
 
 namespace inotifier {
 namespace {
-
-const std::vector<std::string> kWatchTypes{"watch.ready", "watch.scanned",  "watch.rescan",
-                                           "watch.lost",  "watch.restored", "watch.degraded"};
-std::vector<std::string> names_of_raw_types() {
-  std::vector<std::string> names;
-  for (const RawType& type : raw_types()) names.emplace_back(type.name);
-  return names;
-}
-
-std::vector<std::string> operator+(std::vector<std::string> left,
-                                   const std::vector<std::string>& right) {
-  left.insert(left.end(), right.begin(), right.end());
-  return left;
-}
 
 /// Started by the system, not by a person: endpoints and journal have their places accordingly.
 bool is_service() {
@@ -50,13 +36,6 @@ const std::vector<std::string> kDefaultTemporary{"*.part",       "*.partial", "*
                                                  "*.crdownload", ".*.??????", ".in.*"};
 const std::vector<std::string> kDefaultExclude{".*", "*~"};
 
-const std::vector<std::string>& known_event_types() {
-  static const std::vector<std::string> kTypes =
-      std::vector<std::string>{"file.completed", "file.moved", "file.removed", "file.stalled"} +
-      kWatchTypes + names_of_raw_types();
-  return kTypes;
-}
-
 const std::vector<std::string>& known_processors() {
   static const std::vector<std::string> kProcessors = [] {
     std::vector<std::string> names;
@@ -74,8 +53,11 @@ bool publishes_records(const std::string& processor) {
 }
 
 std::vector<std::string> default_events(const std::string& processor) {
-  if (publishes_records(processor)) return names_of_raw_types() + kWatchTypes;
-  return std::vector<std::string>{"file.completed", "file.stalled"} + kWatchTypes;
+  std::vector<std::string> types = publishes_records(processor)
+                                       ? raw_type_names()
+                                       : std::vector<std::string>{"file.completed", "file.stalled"};
+  types.insert(types.end(), watch_types().begin(), watch_types().end());
+  return types;
 }
 
 namespace config {

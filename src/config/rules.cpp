@@ -13,6 +13,7 @@
 #include "base/path.hpp"
 #include "config/config.hpp"
 #include "config/tree.hpp"
+#include "wire/event_types.hpp"
 
 namespace inotifier::config {
 namespace {
@@ -179,7 +180,7 @@ std::optional<ValidationError> check_previous_name(std::string_view name) {
 }
 
 std::optional<ValidationError> check_event_type(std::string_view type) {
-  const auto& known = known_event_types();
+  const auto& known = published_types();
   if (std::find(known.begin(), known.end(), type) != known.end()) return std::nullopt;
   return ValidationError{fmt::format("\"{}\" is no type of event", printable(type)),
                          suggest(type, known)};

@@ -11,6 +11,17 @@
 
 namespace inotifier {
 
+WatchSet::WatchSet(Pipeline& pipeline, Mailbox& mailbox, InotifySource& source, PollBox& poll_box)
+    : pipeline_(pipeline), mailbox_(mailbox), source_(source), poll_box_(poll_box) {
+  pipeline.set_part_pollers(
+      {[this](std::size_t watch, DirId part, const std::string& path, const WatchConfig& config) {
+         Poller& poller = add_poller();
+         start_poller(poller, watch, part, path, config);
+         return asks_of(poller);
+       },
+       [this](std::size_t watch, DirId part) { stop_poller(watch, part); }});
+}
+
 void WatchSet::add(const WatchConfig& watch) {
   const std::size_t number = count_++;
   mailbox_.add_watch();

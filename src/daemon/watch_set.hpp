@@ -16,16 +16,7 @@ namespace inotifier {
 
 class WatchSet {
  public:
-  WatchSet(Pipeline& pipeline, Mailbox& mailbox, InotifySource& source, PollBox& poll_box)
-      : pipeline_(pipeline), mailbox_(mailbox), source_(source), poll_box_(poll_box) {
-    pipeline.set_part_pollers(
-        {[this](std::size_t watch, DirId part, const std::string& path, const WatchConfig& config) {
-           Poller& poller = add_poller();
-           start_poller(poller, watch, part, path, config);
-           return asks_of(poller);
-         },
-         [this](std::size_t watch, DirId part) { stop_poller(watch, part); }});
-  }
+  WatchSet(Pipeline& pipeline, Mailbox& mailbox, InotifySource& source, PollBox& poll_box);
 
   void add(const WatchConfig& watch);
   /// While the source is stopped, and the pipeline between turns and not blocked. The kernel's

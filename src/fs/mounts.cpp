@@ -11,6 +11,7 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cerrno>
 #include <climits>
 #include <cstdio>
@@ -143,18 +144,6 @@ std::uint64_t mount_id(int handle) {
   return found.stx_mnt_id;
 }
 
-int open_component(int at, const std::string& name, std::uint64_t resolve) {
-  open_how how{};
-  how.flags = O_PATH | O_NOFOLLOW | O_CLOEXEC;
-  how.resolve = resolve;
-  const long fd = syscall(SYS_openat2, at, name.c_str(), &how, sizeof how);
-  if (fd >= 0) return static_cast<int>(fd);
-  // Where the call is not there or a seccomp filter does not know it, nothing tells.
-  if (errno != ENOSYS && errno != EPERM) return -errno;
-  const int plain = openat(at, name.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC);
-  return plain >= 0 ? plain : -errno;
-}
-
 /// `name` in the directory `at`, where something is mounted.
 int enter_mount(Mounts& mounts, int at, const std::string& name) {
   std::array<char, PATH_MAX> place{};
@@ -171,7 +160,7 @@ int enter_mount(Mounts& mounts, int at, const std::string& name) {
 }
 
 int open_next(Mounts& mounts, int at, const std::string& name) {
-  const int fd = open_component(at, name, RESOLVE_NO_XDEV);
+  const int fd = open_resolving(at, name.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC, RESOLVE_NO_XDEV);
   return fd == -EXDEV ? enter_mount(mounts, at, name) : fd;
 }
 
@@ -201,12 +190,46 @@ std::string take_component(std::string& path) {
   return name;
 }
 
+UniqueFd open_top() { return UniqueFd(open("/", O_PATH | O_DIRECTORY | O_CLOEXEC)); }
+UniqueFd open_here(int handle) {
+  return UniqueFd(openat(handle, ".", O_PATH | O_DIRECTORY | O_CLOEXEC));
+}
+
 int is_directory(UniqueFd fd) {
   struct statx found;
   if (statx(fd.get(), "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_TYPE, &found) != 0) {
     return -errno;
   }
   return S_ISDIR(found.stx_mode) ? fd.release() : -ENOTDIR;
+}
+
+/// Component by component, from `at`. Nothing remote is entered; a symbolic link is followed, or is
+/// -ELOOP.
+int walk(Mounts& mounts, UniqueFd at, const std::string& path, bool follows_links) {
+  constexpr int kMostLinks = 40;  // as path_resolution(7)
+  if (!at) return -errno;
+  std::string rest = path;
+  std::string target;
+  int links = 0;
+  for (std::string name = take_component(rest); !name.empty(); name = take_component(rest)) {
+    UniqueFd next(open_next(mounts, at.get(), name));
+    if (next.get() < 0) return next.release();
+    if (!read_link(next.get(), target)) {
+      at = std::move(next);
+      continue;
+    }
+    if (!follows_links || ++links > kMostLinks) return -ELOOP;
+    if (is_on_proc(mounts, next.get())) {
+      // Its text need not lead where the link does (proc_pid_root(5)).
+      at = UniqueFd(openat(at.get(), name.c_str(), O_PATH | O_CLOEXEC));
+      if (!at) return -errno;
+      continue;
+    }
+    if (target.starts_with('/')) at = open_top();
+    if (!at) return -errno;
+    rest = target + rest;
+  }
+  return is_directory(std::move(at));
 }
 
 }  // namespace
@@ -274,46 +297,27 @@ FsTraits traits_of(const Mount& mount) {
   return traits_of_type(mount.type, !mount.device.starts_with("0:"));
 }
 
-int open_local(Mounts& mounts, const std::string& path) {
-  constexpr int kMostLinks = 40;  // as path_resolution(7)
-  UniqueFd at(open(path.starts_with('/') ? "/" : ".", O_PATH | O_DIRECTORY | O_CLOEXEC));
-  if (!at) return -errno;
-  std::string rest = path;
-  std::string target;
-  int links = 0;
-  for (std::string name = take_component(rest); !name.empty(); name = take_component(rest)) {
-    UniqueFd next(open_next(mounts, at.get(), name));
-    if (next.get() < 0) return next.release();
-    if (!read_link(next.get(), target)) {
-      at = std::move(next);
-      continue;
-    }
-    if (++links > kMostLinks) return -ELOOP;
-    if (is_on_proc(mounts, next.get())) {
-      // Its text need not lead where the link does (proc_pid_root(5)).
-      at = UniqueFd(openat(at.get(), name.c_str(), O_PATH | O_CLOEXEC));
-      if (!at) return -errno;
-      continue;
-    }
-    if (target.starts_with('/')) at = UniqueFd(open("/", O_PATH | O_DIRECTORY | O_CLOEXEC));
-    if (!at) return -errno;
-    rest = target + rest;
+int open_resolving(int handle, const char* path, int flags, std::uint64_t resolve) {
+  static std::atomic<bool> has_openat2 = true;  // prober threads ask too
+  if (has_openat2) {
+    open_how how{};
+    how.flags = static_cast<__u64>(flags);
+    how.resolve = resolve;
+    const long fd = syscall(SYS_openat2, handle, path, &how, sizeof how);
+    if (fd >= 0) return static_cast<int>(fd);
+    if (errno != ENOSYS && errno != EPERM) return -errno;
+    if (errno == ENOSYS) has_openat2 = false;
   }
-  return is_directory(std::move(at));
+  const int fd = openat(handle, path, flags | O_NOFOLLOW);
+  return fd >= 0 ? fd : -errno;
+}
+
+int open_local(Mounts& mounts, const std::string& path) {
+  return walk(mounts, path.starts_with('/') ? open_top() : open_here(AT_FDCWD), path, true);
 }
 
 int open_local_beneath(Mounts& mounts, int handle, const std::string& path) {
-  UniqueFd at(openat(handle, ".", O_PATH | O_DIRECTORY | O_CLOEXEC));
-  if (!at) return -errno;
-  std::string rest = path;
-  std::string target;
-  for (std::string name = take_component(rest); !name.empty(); name = take_component(rest)) {
-    UniqueFd next(open_next(mounts, at.get(), name));
-    if (next.get() < 0) return next.release();
-    if (read_link(next.get(), target)) return -ELOOP;
-    at = std::move(next);
-  }
-  return is_directory(std::move(at));
+  return walk(mounts, open_here(handle), path, false);
 }
 
 }  // namespace inotifier

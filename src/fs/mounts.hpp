@@ -41,6 +41,10 @@ FsTraits traits_of_type(const std::string& type, bool has_device);
 FsTraits traits_of_magic(std::uint64_t magic, bool has_device);
 FsTraits traits_of(const Mount& mount);
 
+/// openat2(2), with O_NOFOLLOW where that is missing: kernels and seccomp filters without it get a
+/// plain openat(2). A descriptor or a negative errno.
+int open_resolving(int handle, const char* path, int flags, std::uint64_t resolve);
+
 /// Opens (O_PATH) what a path leads to, symbolic links followed; stops before anything that is
 /// remote: -EREMOTE.
 int open_local(Mounts& mounts, const std::string& path);

@@ -11,7 +11,6 @@
 
 #include <algorithm>
 #include <array>
-#include <atomic>
 #include <cerrno>
 #include <climits>
 #include <csignal>
@@ -28,21 +27,9 @@
 namespace inotifier {
 namespace {
 
-/// openat2(2) with no symbolic link in any component. Kernels and seccomp filters without it get a
-/// plain openat, where only the last component is safe.
+/// With no symbolic link in any component; where openat2(2) is missing only the last one is safe.
 int open_beneath(int handle, const char* path, int flags, std::uint64_t resolve = 0) {
-  static std::atomic<bool> has_openat2 = true;  // prober threads ask too
-  if (has_openat2) {
-    open_how how{};
-    how.flags = static_cast<__u64>(flags);
-    how.resolve = RESOLVE_NO_SYMLINKS | resolve;
-    const long fd = syscall(SYS_openat2, handle, path, &how, sizeof how);
-    if (fd >= 0) return static_cast<int>(fd);
-    if (errno != ENOSYS && errno != EPERM) return -errno;
-    if (errno == ENOSYS) has_openat2 = false;
-  }
-  const int fd = openat(handle, path, flags | O_NOFOLLOW);
-  return fd >= 0 ? fd : -errno;
+  return open_resolving(handle, path, flags, RESOLVE_NO_SYMLINKS | resolve);
 }
 
 /// A directory below a handle (O_PATH). With `mounts` nothing remote is entered: -EREMOTE.

@@ -63,8 +63,7 @@ CREATE TABLE failures(consumer INTEGER NOT NULL, position INTEGER NOT NULL, time
     // by the wall clock; `watches.seen` is that time from now on. `marks`: entries up to `position`
     // were there at `ran`; `set_back`: the next one was written after the wall clock was set back.
     // Meta "reserved": positions up to it may have been given. `watches.scanned`: the first scan
-    // has
-    // gone through. `files.birth`: the whole creation time; 0 = not known, as of all rows of
+    // has gone through. `files.birth`: the whole creation time; 0 = not known, as of all rows of
     // version 1. `files.unsure`: its times may not show a write after the announcement.
     // `departed.announced`: an announced version was there.
     R"sql(

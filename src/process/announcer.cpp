@@ -95,7 +95,7 @@ bool Announcer::was_there(const Candidate& candidate, const Row* row) const {
          candidate.stage == Candidate::Stage::kFound;
 }
 
-void Announcer::was_there_undecided(const Candidate& candidate, Context& context) {
+void Announcer::keep_undecided(const Candidate& candidate, Context& context) {
   Stat stat;
   std::string path;
   if (!context.files.path(candidate.dir, candidate.name, path) ||
@@ -134,10 +134,10 @@ Look Announcer::decide(Candidate& candidate, const Stat& stat, std::string_view 
       !has_caught_up(candidate, stat, context)) {
     return Look::kWait;
   }
-  if (same_path && is_known(candidate, *row, stat, context)) return settle(candidate, context);
+  if (same_path && is_known(candidate, *row, stat, context)) return finish(candidate, context);
   if (was_there(candidate, row)) {
     remember(candidate, stat, path, Row::State::kNoArrival, context);
-    return settle(candidate, context);
+    return finish(candidate, context);
   }
   const bool moved = (same && !same_path && row->state == Row::State::kAnnounced) ||
                      candidate.news == Candidate::News::kMoved;
@@ -156,12 +156,12 @@ Look Announcer::decide(Candidate& candidate, const Stat& stat, std::string_view 
     return Look::kWait;
   }
   announce(candidate, stat, path, moved, context);
-  return settle(candidate, context);
+  return finish(candidate, context);
 }
 
 /// The row is true. Where the times would not show a write that comes now, another look is due when
 /// they would: so at most two announcements come of all writes within one second.
-Look Announcer::settle(Candidate& candidate, Context& context) {
+Look Announcer::finish(Candidate& candidate, Context& context) {
   if (!table_.find(candidate.dir, candidate.name)->unsure) return Look::kDrop;
   Candidate again;
   again.dir = candidate.dir;
@@ -182,7 +182,7 @@ Look Announcer::no_arrival(Candidate& candidate, const Stat& stat, std::string_v
     return Look::kWait;
   }
   remember(candidate, stat, path, Row::State::kNoArrival, context);
-  return settle(candidate, context);
+  return finish(candidate, context);
 }
 
 void Announcer::announce(const Candidate& candidate, const Stat& stat, std::string_view path,

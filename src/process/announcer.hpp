@@ -24,7 +24,7 @@ class Announcer {
   Look decide(Candidate& candidate, const Stat& stat, std::string_view path, Context& context);
   /// The first scan has ended and this file that it found is not decided: it gets a row, so that a
   /// start knows it; what comes of it is compared with that.
-  void was_there_undecided(const Candidate& candidate, Context& context);
+  void keep_undecided(const Candidate& candidate, Context& context);
   /// A temporary name was seen in this watch.
   void note_temporary() { temporaries_seen_ = true; }
   /// A temporary file has not been touched for stalled_after: reported once.
@@ -37,7 +37,7 @@ class Announcer {
                      Context& context) const;
   bool is_known(const Candidate& candidate, Row& row, const Stat& stat, Context& context) const;
   Look no_arrival(Candidate& candidate, const Stat& stat, std::string_view path, Context& context);
-  Look settle(Candidate& candidate, Context& context);
+  Look finish(Candidate& candidate, Context& context);
   bool was_there(const Candidate& candidate, const Row* row) const;
   void announce(const Candidate& candidate, const Stat& stat, std::string_view path, bool moved,
                 Context& context);

@@ -69,7 +69,7 @@ void Completion::on_scanned(const RawEvent& event, Context& context) {
   if (table_.scanned()) return;
   in_progress_.each([&](const Candidate& candidate) {
     if (options_.ignore_existing && candidate.stage == Stage::kFound) {
-      announcer_.was_there_undecided(candidate, context);
+      announcer_.keep_undecided(candidate, context);
     }
   });
   table_.set_scanned();

@@ -39,8 +39,8 @@ struct Row {
   std::uint32_t doubts = 0;   ///< Files::doubts() when it was last seen to be this; not kept
   std::uint32_t links = 0;    ///< hard links at that look; 0 = not known; not kept
   State state = State::kAnnounced;
-  bool unsure =
-      false;  ///< of whole seconds: a write right after the look may not show in its times
+  /// Of whole seconds: a write right after the look may not show in its times.
+  bool unsure = false;
 
   /// The same content at the same place on the disk; what the file system does not keep is left
   /// out.

@@ -9,16 +9,41 @@
 #include "wire/raw_types.hpp"
 
 namespace inotifier {
+namespace {
+
+std::vector<std::string> joined(std::vector<std::string> left,
+                                const std::vector<std::string>& right) {
+  left.insert(left.end(), right.begin(), right.end());
+  return left;
+}
+
+}  // namespace
+
+const std::vector<std::string>& watch_types() {
+  static const std::vector<std::string> kTypes{"watch.ready", "watch.scanned",  "watch.rescan",
+                                               "watch.lost",  "watch.restored", "watch.degraded"};
+  return kTypes;
+}
+
+const std::vector<std::string>& raw_type_names() {
+  static const std::vector<std::string> kNames = [] {
+    std::vector<std::string> names;
+    for (const RawType& type : raw_types()) names.emplace_back(type.name);
+    return names;
+  }();
+  return kNames;
+}
+
+const std::vector<std::string>& published_types() {
+  static const std::vector<std::string> kTypes = joined(
+      joined({"file.completed", "file.moved", "file.removed", "file.stalled"}, watch_types()),
+      raw_type_names());
+  return kTypes;
+}
 
 const std::vector<std::string>& event_types() {
-  static const std::vector<std::string> kTypes = [] {
-    std::vector<std::string> types{
-        "file.completed", "file.moved",          "file.removed",   "file.stalled", "file.rejected",
-        "watch.ready",    "watch.scanned",       "watch.rescan",   "watch.lost",   "watch.restored",
-        "watch.degraded", "directory.completed", "group.completed"};
-    for (const RawType& type : raw_types()) types.emplace_back(type.name);
-    return types;
-  }();
+  static const std::vector<std::string> kTypes =
+      joined(published_types(), {"file.rejected", "directory.completed", "group.completed"});
   return kTypes;
 }
 

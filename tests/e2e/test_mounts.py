@@ -93,29 +93,17 @@ def check_covering(daemon, covered, place, mount, unmount, write):
     assert set(daemon.announced().values()) == {1}
 
 
-def test_fuse_over_a_subdirectory(workdir, daemons, tree, mounted, tool):
-    root, behind = tree
-    daemon = start(workdir, daemons, root)
-    sub = root / "sub"
-    check_covering(
-        daemon,
-        sub,
-        sub,
-        lambda: mounted(sub, bindfs=(tool("bindfs"), behind)),
-        lambda: mounted.unmount(sub),
-        lambda name: (behind / name).write_bytes(b"x"),
-    )
-
-
-def test_fuse_over_the_root(workdir, daemons, tree, mounted, tool):
+@pytest.mark.parametrize("place", ["sub", "."])
+def test_fuse_over_a_directory(workdir, daemons, tree, mounted, tool, place):
+    """Below the root, and the root."""
     root, behind = tree
     daemon = start(workdir, daemons, root)
     check_covering(
         daemon,
         root / "sub",
-        root,
-        lambda: mounted(root, bindfs=(tool("bindfs"), behind)),
-        lambda: mounted.unmount(root),
+        root / place,
+        lambda: mounted(root / place, bindfs=(tool("bindfs"), behind)),
+        lambda: mounted.unmount(root / place),
         lambda name: (behind / name).write_bytes(b"x"),
     )
 

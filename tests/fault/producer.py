@@ -324,13 +324,17 @@ def times_after(kind):
         pass  # a worker was faster
 
 
+def set_times_back(fd):
+    mtime = time.time_ns() - CHOICE.randint(10**9, 10**16)
+    os.utime(fd, ns=(mtime, mtime))
+
+
 def times_before():
     """install, tar: set through the descriptor, then closed."""
     path = os.path.join(place(), name(b"once"))
     fd = os.open(path, NEW, 0o644)
     fill(fd, bytes_of_a_file())
-    mtime = time.time_ns() - CHOICE.randint(10**9, 10**16)
-    os.utime(fd, ns=(mtime, mtime))
+    set_times_back(fd)
     os.fchmod(fd, 0o600)
     finish(fd, path)
 
@@ -342,8 +346,7 @@ def times_set_while_open():
         return
     fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
     os.pwrite(fd, CONTENT[:100], 0)
-    mtime = time.time_ns() - CHOICE.randint(10**9, 10**16)
-    os.utime(fd, ns=(mtime, mtime))
+    set_times_back(fd)
     finish(fd, path)
 
 

@@ -8,6 +8,8 @@
 #include <set>
 #include <sstream>
 
+#include "wire/event_types.hpp"
+
 namespace inotifier::testing {
 namespace {
 
@@ -217,9 +219,7 @@ WatchConfig watch_config(const Command& watch) {
   if (config.events.empty()) {
     config.events = default_events(config.processor);
   } else {
-    for (const std::string& type : known_event_types()) {
-      if (type.starts_with("watch.")) config.events.push_back(type);
-    }
+    config.events.insert(config.events.end(), watch_types().begin(), watch_types().end());
   }
   return config;
 }

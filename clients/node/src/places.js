@@ -9,12 +9,15 @@ const variableOf = (peer) => `INOTIFIER_${peer.toUpperCase()}_ENDPOINT`;
 const fallback = () => `/tmp/inotifier-${process.geteuid?.()}`;
 
 /**
- * One endpoint, or the daemon's own list of them, as TOML has it: ["ipc://...", "tcp://..."].
+ * One endpoint, or a list of them as the daemon takes it: ["ipc://...", "tcp://..."], or a,b.
  * @param {string} text
  */
 function endpointsIn(text) {
-  if (!text.startsWith("[")) return [text];
-  const listed = [...text.matchAll(/"([^"]*)"|'([^']*)'/g)].map(([, a, b]) => a ?? b ?? "");
+  const listed = text
+    .replace(/^\s*\[(.*)\]\s*$/, "$1")
+    .split(",")
+    .map((each) => each.trim().replace(/^["']|["']$/g, ""))
+    .filter((each) => each !== "");
   return listed.length > 0 ? listed : [text];
 }
 

@@ -160,6 +160,8 @@ test("the default endpoint: the variable, the person's socket, the service's", a
   assert.equal(defaultEndpoint("fetch"), "tcp://127.0.0.1:7557");
   fs.writeFileSync(`${directory}/listed`, "");
   assert.equal(defaultEndpoint("fetch"), `ipc://${directory}/listed`);
+  process.env.INOTIFIER_FETCH_ENDPOINT = `tcp://127.0.0.1:1, ipc://${directory}/listed`;
+  assert.equal(defaultEndpoint("fetch"), `ipc://${directory}/listed`);
   process.env.INOTIFIER_FETCH_ENDPOINT = "tcp://[::]:7557";
   assert.equal(defaultEndpoint("fetch"), "tcp://[::1]:7557");
   process.env.INOTIFIER_FETCH_ENDPOINT = `ipc://${directory}/nothing`;

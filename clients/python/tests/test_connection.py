@@ -327,12 +327,15 @@ def test_one_variable_serves_daemon_and_client(monkeypatch, workdir, daemons, te
         assert requester.endpoint == daemon.fetch_endpoint
 
 
-def test_every_place_that_was_tried_is_named(monkeypatch, workdir, places):
-    monkeypatch.setenv("XDG_RUNTIME_DIR", f"{workdir}/xdg")
+@pytest.mark.parametrize("runtime, other", [("xdg", "user"), ("user", "xdg")])
+def test_every_place_that_was_tried_is_named(monkeypatch, workdir, places, runtime, other):
+    if runtime == "xdg":
+        monkeypatch.setenv("XDG_RUNTIME_DIR", f"{workdir}/xdg")
     with pytest.raises(inotifier.NothingListens) as caught:
         inotifier.Requester(connect_timeout=0)
-    for place in places.values():
-        assert f"ipc://{place}/fetch" in str(caught.value)
+    for name in (runtime, "tmp", "service"):
+        assert f"ipc://{places[name]}/fetch" in str(caught.value)
+    assert f"ipc://{places[other]}/fetch" not in str(caught.value)
     assert "INOTIFIER_FETCH_ENDPOINT" in str(caught.value)
     with pytest.raises(inotifier.NothingListens) as caught:
         inotifier.Requester(f"ipc://{workdir}/none", connect_timeout=0)

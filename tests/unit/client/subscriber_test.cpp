@@ -613,6 +613,8 @@ TEST_CASE("the endpoint is found where the daemon puts it") {
   CHECK(default_publish_endpoint() == "tcp://127.0.0.1:7556");
   std::ofstream(socket).close();
   CHECK(default_publish_endpoint() == "ipc://" + socket);
+  ::setenv("INOTIFIER_PUBLISH_ENDPOINT", ("tcp://127.0.0.1:1, ipc://" + socket).c_str(), 1);
+  CHECK(default_publish_endpoint() == "ipc://" + socket);
   ::setenv("INOTIFIER_PUBLISH_ENDPOINT", "tcp://[::]:7556", 1);
   CHECK(default_publish_endpoint() == "tcp://[::1]:7556");
   ::unsetenv("INOTIFIER_PUBLISH_ENDPOINT");

@@ -17,8 +17,9 @@ def find(purpose: str, endpoint: Optional[str] = None) -> Place:
     """`endpoint` if it is given, else the first of these that is there, else the last one.
 
     INOTIFIER_FETCH_ENDPOINT (INOTIFIER_PUBLISH_ENDPOINT), which may be a list as the daemon takes
-    it, goes before all others; then a person's daemon ($XDG_RUNTIME_DIR/inotifier, also where that
-    variable is not set, as in cron; /tmp/inotifier-UID), then the service (/run/inotifier).
+    it, goes before all others; then a person's daemon ($XDG_RUNTIME_DIR/inotifier, or where that
+    variable is not set, as in cron, /run/user/UID/inotifier; /tmp/inotifier-UID), then the service
+    (/run/inotifier).
     """
     if endpoint:
         return Place(endpoint)
@@ -61,12 +62,11 @@ def _is_there(endpoint: str) -> bool:
 
 
 def _sockets(purpose: str) -> List[str]:
-    directories = []
-    runtime = os.environ.get("XDG_RUNTIME_DIR", "").rstrip("/")
-    for each in (runtime, f"{RUNTIME}/{os.geteuid()}"):
-        if each.startswith("/") and f"{each}/inotifier" not in directories:
-            directories.append(f"{each}/inotifier")
-    directories += [f"{FALLBACK}/inotifier-{os.geteuid()}", SERVICE]
+    runtime = os.environ.get("XDG_RUNTIME_DIR", "")
+    if not runtime.startswith("/"):  # not set, or what the specification ignores
+        runtime = f"{RUNTIME}/{os.geteuid()}"
+    person = f"{runtime.rstrip('/')}/inotifier"
+    directories = (person, f"{FALLBACK}/inotifier-{os.geteuid()}", SERVICE)
     return [f"{directory}/{purpose}" for directory in directories]
 
 
