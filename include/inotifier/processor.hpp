@@ -151,6 +151,9 @@ class Processor {
   /// Called when deadline() has come. May do a bounded part of what is due and leave the rest: it
   /// is called again.
   virtual void on_time(const Now& now, Files& files, Out& out) = 0;
+  /// Told before each turn: how many events of what scans find may be emitted in it; the rest waits
+  /// for a turn that has room.
+  virtual void set_room(std::size_t events) { static_cast<void>(events); }
   /// Monotonic time of the next on_time(); nothing if none is wanted.
   virtual std::optional<Nanos> deadline() const = 0;
   /// Files found by a scan that have not been looked at yet (watch.scanned waits for none).

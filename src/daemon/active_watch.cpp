@@ -106,6 +106,11 @@ void ActiveWatch::begin_turn(const Now& now) {
   if (!std::exchange(started_, true)) source_->start(now);
 }
 
+void ActiveWatch::set_room(std::size_t events) {
+  source_->set_room(events);
+  processor_->set_room(events);
+}
+
 bool ActiveWatch::on_time() {
   source_->on_time();
   const auto due = processor_->deadline();

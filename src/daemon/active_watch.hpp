@@ -83,6 +83,7 @@ class ActiveWatch final : public EventSource::Sink, public Out {
 
   // Of a turn, in this order.
   void begin_turn(const Now& now);
+  void set_room(std::size_t events);
   /// True if a scan has come to its end and was reported.
   bool on_time();
   void end_turn() { source_->end_turn(); }

@@ -14,6 +14,8 @@ constexpr int kUnitsPerTurn = 1000;
 
 // A disk that was full is asked again so often.
 constexpr Nanos kRetryInterval = kSecond;
+// Scans that wait for a consumer look so often whether it got on.
+constexpr Nanos kRoomInterval = 100 * kMillisecond;
 
 }  // namespace
 
@@ -112,7 +114,11 @@ bool Pipeline::step(const Now& now, std::span<const Input> inputs,
     return journal_.retry(tables_, publish_);
   }
   ++turn_;
-  for (ActiveWatch* watch : live_) watch->begin_turn(now);
+  std::size_t room = find_room(now);
+  for (ActiveWatch* watch : live_) {
+    watch->set_room(room);
+    watch->begin_turn(now);
+  }
   for (const Input& input : inputs) {
     if (watches_[input.watch])
       watches_[input.watch]->watcher().on_bytes(input.bytes, input.position);
@@ -126,7 +132,24 @@ bool Pipeline::step(const Now& now, std::span<const Input> inputs,
   }
   bool more = false;
   bool scan_ended = false;
-  const bool crowded = journal_.is_crowded(now);
+  for (ActiveWatch* watch : live_) {
+    const std::size_t before = reports_.size();
+    watch->set_room(room);
+    if (watch->source().slice(kUnitsPerTurn)) more = true;
+    if (watch->on_time()) scan_ended = true;
+    room -= std::min(room, reports_.size() - before);
+  }
+  if (scan_ended) journal_.release_memory();
+  persist(!more);
+  for (ActiveWatch* watch : live_) watch->end_turn();
+  return journal_.tidy(now) || more;
+}
+
+/// How many events of what scans find may come in this turn.
+std::size_t Pipeline::find_room(const Now& now) {
+  const std::size_t room = std::min<std::size_t>(kUnitsPerTurn, journal_.room(now));
+  const bool crowded = room == 0;
+  if (crowded) next_room_ = now.mono + kRoomInterval;
   if (crowded != std::exchange(scans_held_, crowded)) {
     if (crowded) {
       log::warning("scans wait: the journal is full of events that a consumer has not had yet");
@@ -134,15 +157,7 @@ bool Pipeline::step(const Now& now, std::span<const Input> inputs,
       log::info("scans go on");
     }
   }
-  for (ActiveWatch* watch : live_) {
-    watch->source().hold_scans(crowded);
-    if (watch->source().slice(kUnitsPerTurn)) more = true;
-    if (watch->on_time()) scan_ended = true;
-  }
-  if (scan_ended) journal_.release_memory();
-  persist(!more);
-  for (ActiveWatch* watch : live_) watch->end_turn();
-  return journal_.tidy(now) || more;
+  return room;
 }
 
 /// Persist, then publish. Directories alone can wait until there is nothing else to do.
@@ -160,6 +175,7 @@ void Pipeline::persist(bool idle) {
 std::optional<Nanos> Pipeline::deadline() const {
   if (journal_.blocked()) return next_retry_;
   auto first = renames_.deadline();
+  if (scans_held_ && (!first || next_room_ < *first)) first = next_room_;
   for (const ActiveWatch* watch : live_) {
     const auto due = watch->deadline();
     if (due && (!first || *due < *first)) first = due;

@@ -79,6 +79,7 @@ class Pipeline {
  private:
   ActiveWatch& make_watch(const WatchConfig& config);
   std::size_t begin_watch(ActiveWatch& watch, const std::optional<Degraded>& polled);
+  std::size_t find_room(const Now& now);
   void persist(bool idle);
   void list_live();
 
@@ -93,6 +94,7 @@ class Pipeline {
   std::vector<WatchReport> reports_;     ///< of this turn
   std::vector<Journal::Tables> tables_;  ///< of live_
   bool scans_held_ = false;
+  Nanos next_room_ = 0;   ///< while scans are held
   Nanos next_retry_ = 0;  ///< while blocked
   std::uint32_t turn_ = 0;
   bool rescan_asked_ = false;

@@ -343,14 +343,14 @@ void EventLog::append_for(std::uint32_t consumer, const Copy& copy, Nanos wall) 
 
 // --- keeping
 
-bool EventLog::evict(std::uint64_t until) {
+bool EventLog::evict(std::uint64_t until, std::int64_t enough) {
   std::map<std::uint32_t, std::uint64_t> evicted;  // topic -> position
   std::uint64_t last = 0;
   std::int64_t freed = 0;
   auto& oldest = statements_->oldest;
   oldest.bind(1, kEvictedAtOnce);
   while (oldest.step()) {
-    if (oldest.position(0) > until) {
+    if (oldest.position(0) > until || freed >= enough) {
       oldest.reset();
       break;
     }

@@ -120,8 +120,9 @@ class EventLog {
 
   // --- keeping, in transactions of their own
 
-  /// Gives up some of the oldest entries, up to `until`. False if there are none.
-  bool evict(std::uint64_t until);
+  /// Gives up some of the oldest entries, up to `until` and no more than make `enough` bytes. False
+  /// if there are none.
+  bool evict(std::uint64_t until, std::int64_t enough);
   /// Notes that all entries are there at `ran`, a time of the RunningClock.
   void mark_age(Nanos ran);
   const AgeMarks& ages() const { return marks_; }

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <limits>
 #include <system_error>
 #include <utility>
 
@@ -34,6 +35,10 @@ constexpr Nanos kLongestMark = 3600 * kSecond;
 constexpr Nanos kMarksPerRetain = 64;
 // A consumer that gets nowhere holds scans back no longer.
 constexpr Nanos kLongestHold = 600 * kSecond;
+// Of retain_size, of what no consumer may lose yet: the rest is for what cannot wait.
+constexpr double kUnreadShare = 0.8;
+// Bytes: a log that has more room than that for a turn's events need not be counted.
+constexpr double kNear = 4 << 20;
 
 /// While it lives, files are made for their owner alone.
 class PrivateFiles {
@@ -273,10 +278,11 @@ std::uint64_t Journal::held(const Now& now) {
 
 /// Some of it. False if there is none.
 bool Journal::give_up_old(const Now& now) {
-  const bool is_full = events_->bytes() > options_.retain_size;
-  if (is_full && events_->evict(events_->last_position())) return true;
+  const std::int64_t excess = events_->bytes() - options_.retain_size;
+  if (excess > 0 && events_->evict(events_->last_position(), excess)) return true;
   const std::uint64_t old = events_->there_at(ran(now) - options_.retain);
-  if (old > 0 && events_->evict(std::min(old, held(now)))) return true;
+  if (old > 0 && events_->evict(std::min(old, held(now)), std::numeric_limits<std::int64_t>::max()))
+    return true;
   return state_->forget_watch(ran(now) - options_.retain);
 }
 
@@ -308,18 +314,28 @@ bool Journal::tidy(const Now& now) {
 
 /// A log that is full is nothing unusual, nor is a consumer that is a moment behind: it counts how
 /// much of it nobody in use may lose yet.
-bool Journal::is_crowded(const Now& now) {
-  const bool is_near = events_->bytes() > options_.retain_size / 10 * 8;
+std::size_t Journal::room(const Now& now) {
+  constexpr auto kAny = std::numeric_limits<std::size_t>::max();
+  const auto bytes = static_cast<double>(events_->bytes());
+  const double limit = static_cast<double>(options_.retain_size) * kUnreadShare;
+  const bool is_near = bytes > limit - std::min(limit / 2, kNear);
   const std::uint64_t after =
       is_near && wanted_after_ ? wanted_after_(now) : events_->last_position();
   if (std::exchange(wanted_, after) != after) wanted_since_ = now.mono;
-  if (after >= events_->last_position() || now.mono - wanted_since_ > kLongestHold) return false;
+  if (!is_near || now.mono - wanted_since_ > kLongestHold) {
+    is_crowded_ = false;
+    return kAny;
+  }
   const std::uint64_t oldest = events_->first_number();
   const std::uint64_t count = events_->count();
-  const auto kept = static_cast<double>(count + 1 - oldest);
-  const auto wanted = static_cast<double>(count - std::max(events_->number_at(after), oldest - 1));
-  return static_cast<double>(events_->bytes()) * (wanted / kept) >
-         static_cast<double>(options_.retain_size) * 0.8;
+  const std::uint64_t had =
+      after >= events_->last_position() ? count : std::max(events_->number_at(after), oldest - 1);
+  const double mean = bytes / static_cast<double>(std::max<std::uint64_t>(1, count + 1 - oldest));
+  const double left = limit - mean * static_cast<double>(count - had);
+  if (is_crowded_ && left < limit / 2) return 0;
+  const auto room = static_cast<std::size_t>(std::max(0.0, left / mean));
+  is_crowded_ = room == 0;
+  return room;
 }
 
 }  // namespace inotifier

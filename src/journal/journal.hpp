@@ -79,9 +79,10 @@ class Journal {
   /// Gives up what is older than asked for, some of it at a time. True: there is more to do. Call
   /// it every turn: it looks every ten seconds.
   bool tidy(const Now& now);
-  /// Entries that a consumer in use has not had yet take more than 80 % of retain_size: what can
-  /// wait (scans) should, or they would be given up. Not for long if it does not get on.
-  bool is_crowded(const Now& now);
+  /// How many events of what can wait (finds of scans, a snapshot) the log may take now: what a
+  /// consumer in use has not had yet may fill 80 % of retain_size, or it would be given up. Once it
+  /// does, 0 until it has had half of that. Not for long if it does not get on.
+  std::size_t room(const Now& now);
   /// Position after which consumers in use want what there is; the end of the log if none does.
   using WantedAfter = std::function<std::uint64_t(const Now&)>;
   void set_wanted_after(WantedAfter wanted_after) { wanted_after_ = std::move(wanted_after); }
@@ -109,6 +110,7 @@ class Journal {
   WantedAfter wanted_after_;
   std::uint64_t wanted_ = UINT64_MAX;  ///< what wanted_after_ said last,
   Nanos wanted_since_ = 0;             ///< monotonic: and since when
+  bool is_crowded_ = false;            ///< room() waits for consumers
   bool blocked_ = false;
   bool broken_ = false;  ///< nothing is written any more
   Nanos next_tidy_ = 0;

@@ -1,5 +1,6 @@
 #include "journal/snapshot.hpp"
 
+#include <algorithm>
 #include <optional>
 #include <vector>
 
@@ -67,14 +68,15 @@ Snapshot::~Snapshot() = default;
 
 std::string Snapshot::beginning() { return Progress().text(); }
 
-bool Snapshot::slice(StoredConsumer& consumer, Nanos wall) {
+bool Snapshot::slice(StoredConsumer& consumer, Nanos wall, std::size_t most) {
+  const int rows = static_cast<int>(std::min<std::size_t>(most, kRowsAtOnce));
   Progress progress = Progress::from(*consumer.kept.snapshot);
   std::optional<std::string> kept;
   const EventLog::Mark before = journal_.events().mark();
   try {
     sqlite::Transaction transaction(*journal_.database());
     sqlite::Statement& set = statements_->progress;
-    if (advance(consumer, wall, progress)) {
+    if (advance(consumer, wall, rows, progress)) {
       kept = progress.text();
       set.bind_blob(1, *kept);
     } else {
@@ -94,7 +96,7 @@ bool Snapshot::slice(StoredConsumer& consumer, Nanos wall) {
 }
 
 /// Puts some files of the next watch into the log. False: there is no further watch.
-bool Snapshot::advance(StoredConsumer& consumer, Nanos wall, Progress& progress) {
+bool Snapshot::advance(StoredConsumer& consumer, Nanos wall, int most, Progress& progress) {
   sqlite::Statement& watches = statements_->watch;
   watches.bind(1, progress.watch);
   if (!watches.step()) return false;
@@ -104,15 +106,15 @@ bool Snapshot::advance(StoredConsumer& consumer, Nanos wall, Progress& progress)
   if (source.id != progress.watch) progress = {source.id, -1, ""};
   int rows = 0;
   if (journal_.state().is_open(source.id) && consumer.filter.wants(source.topic)) {
-    rows = append_files(consumer, source, wall, progress);
+    rows = append_files(consumer, source, wall, most, progress);
   }
-  if (rows < kRowsAtOnce) progress = {source.id + 1, -1, ""};
+  if (rows < most) progress = {source.id + 1, -1, ""};
   return true;
 }
 
 /// How many rows were read.
 int Snapshot::append_files(const StoredConsumer& consumer, const Source& source, Nanos wall,
-                           Progress& progress) {
+                           int most, Progress& progress) {
   EventLog& events = journal_.events();
   const std::uint32_t topic = events.topic_number(source.topic);
   Envelope envelope;
@@ -126,7 +128,7 @@ int Snapshot::append_files(const StoredConsumer& consumer, const Source& source,
   std::string body;
   sqlite::Statement& files = statements_->files;
   const Progress from = progress;
-  files.bind(1, source.id).bind(2, from.directory).bind_blob(3, from.name).bind(4, kRowsAtOnce);
+  files.bind(1, source.id).bind(2, from.directory).bind_blob(3, from.name).bind(4, most);
   int rows = 0;
   for (; files.step(); ++rows) {
     progress.directory = files.integer(0);

@@ -3,6 +3,7 @@
 // kept with the consumer. Owned by the fetch service; pipeline thread.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -22,16 +23,17 @@ class Snapshot {
 
   /// What a consumer's `snapshot` is at the beginning.
   static std::string beginning();
-  /// Puts some more files into the log; `consumer` must be written already, and nothing of it may
-  /// wait to be. False: there is no room, nothing was changed. At the end kept.snapshot is nothing.
-  bool slice(StoredConsumer& consumer, Nanos wall);
+  /// Puts some more files into the log, at most `most`; `consumer` must be written already, and
+  /// nothing of it may wait to be. False: there is no room, nothing was changed. At the end
+  /// kept.snapshot is nothing.
+  bool slice(StoredConsumer& consumer, Nanos wall, std::size_t most);
 
  private:
   struct Statements;
   struct Progress;
   struct Source;
-  bool advance(StoredConsumer& consumer, Nanos wall, Progress& progress);
-  int append_files(const StoredConsumer& consumer, const Source& source, Nanos wall,
+  bool advance(StoredConsumer& consumer, Nanos wall, int most, Progress& progress);
+  int append_files(const StoredConsumer& consumer, const Source& source, Nanos wall, int most,
                    Progress& progress);
   bool directory_path(std::int64_t watch, std::uint32_t directory, std::string& path);
 

@@ -34,7 +34,7 @@ class Absences {
   void end_scan(Origin origin, bool rebuilt);
   /// Calls each(dir, name) for some rows of scans that have ended.
   template <typename Each>
-  void take_some(int most, Each each) {
+  void take_some(std::size_t most, Each each) {
     for (; most > 0 && !missing_.empty(); --most) {
       const auto [dir, name] = std::move(missing_.front());
       missing_.pop_front();

@@ -10,6 +10,10 @@
 
 namespace inotifier {
 
+inline bool is_scan(Origin origin) {
+  return origin == Origin::kStartup || origin == Origin::kOverflow || origin == Origin::kRescan;
+}
+
 /// What shows that a file was touched.
 struct Trace {
   std::uint64_t inode = 0;
@@ -65,6 +69,8 @@ struct Candidate {
   bool attributes = false;  ///< an ATTRIB came since the look that its row is of
   bool unseen = false;      ///< how it got its name nobody saw: it may have been a temporary one
 
+  /// It was there when a scan came, and nothing has happened to it since: it can wait.
+  bool is_find() const { return stage == Stage::kFound && is_scan(origin); }
   bool is_temporary() const { return stage == Stage::kTemporary || stage == Stage::kStalled; }
   /// Something happened to it: what was seen of it before counts no more.
   void restart() {

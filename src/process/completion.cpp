@@ -22,10 +22,6 @@ constexpr Nanos kFirstLook = kMillisecond;
 constexpr Nanos kGoneWait = kSecond;
 constexpr std::size_t kLooksPerTurn = 1000;
 
-bool is_scan(Origin origin) {
-  return origin == Origin::kStartup || origin == Origin::kOverflow || origin == Origin::kRescan;
-}
-
 }  // namespace
 
 std::uint32_t Completion::mask() const {
@@ -75,17 +71,19 @@ void Completion::on_scanned(const RawEvent& event, Context& context) {
   table_.set_scanned();
 }
 
+std::optional<Nanos> Completion::deadline() const {
+  auto first = in_progress_.deadline(room_ > 0);
+  if (room_ > 0 && absences_.size() > 0 && (!first || absences_due_ < *first))
+    first = absences_due_;
+  return first;
+}
+
 void Completion::on_time(const Now& now, Files& files, Out& out) {
   Context of_absences{now, files, out, absences_.origin()};
-  absences_.take_some(kLooksPerTurn,
+  absences_.take_some(std::min(kLooksPerTurn, room_),
                       [&](DirId dir, std::string_view name) { on_gone(dir, name, of_absences); });
   Context context{now, files, out};
-  std::vector<Candidate> due;
-  while (due.size() < kLooksPerTurn) {
-    auto next = in_progress_.take_due(now.mono);
-    if (!next) break;
-    due.push_back(std::move(*next));
-  }
+  std::vector<Candidate> due = in_progress_.take_due(now.mono, kLooksPerTurn, room_);
   ask(due, files);
   for (Candidate& candidate : due) look_at(std::move(candidate), context);
 }
@@ -320,11 +318,19 @@ void Completion::on_polled(Candidate candidate, const RawEvent& event, Context& 
     return announcer_.removed(event.dir, event.name, event.path, context);
   }
   if (result == Look::kComplete) {
-    result = announcer_.decide(candidate, *event.stat, event.path, context);
+    result = has_room(candidate) ? announcer_.decide(candidate, *event.stat, event.path, context)
+                                 : Look::kWait;  // it is seen again
   }
   if (result != Look::kWait) return;
   candidate.due = InProgress::kNever;
   in_progress_.put(std::move(candidate));
+}
+
+bool Completion::has_room(const Candidate& candidate) {
+  if (!candidate.is_find()) return true;
+  if (room_ == 0) return false;
+  --room_;
+  return true;
 }
 
 /// A listing shows a file that has a row: whether it is the version of that row, or is gone again.

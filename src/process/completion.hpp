@@ -9,6 +9,8 @@
 // Owned by the pipeline, one per watch; pipeline thread.
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <string>
 
@@ -39,9 +41,8 @@ class Completion final : public Processor {
   std::uint32_t mask() const override;
   void on(const RawEvent& event, const Now& now, Files& files, Out& out) override;
   void on_time(const Now& now, Files& files, Out& out) override;
-  std::optional<Nanos> deadline() const override {
-    return absences_.size() == 0 ? in_progress_.deadline() : absences_due_;
-  }
+  void set_room(std::size_t events) override { room_ = events; }
+  std::optional<Nanos> deadline() const override;
   std::size_t undecided() const override { return in_progress_.undecided() + absences_.size(); }
   std::size_t in_progress() const override { return in_progress_.size(); }
 
@@ -62,6 +63,7 @@ class Completion final : public Processor {
   bool was_moved_here(const RawEvent& event, Context& context);
   Candidate leave_place(const RawEvent& event, bool& existed, Context& context);
   Candidate take(DirId dir, std::string_view name, bool& existed, const Now& now);
+  bool has_room(const Candidate& candidate);
   void consider(Candidate candidate, const Context& context);
   void ask(std::vector<Candidate>& candidates, Files& files) const;
   void look_at(Candidate candidate, Context& context);
@@ -74,6 +76,7 @@ class Completion final : public Processor {
   Absences absences_;
   Nanos absences_due_ = 0;            ///< monotonic
   std::uint32_t doubts_scanned_ = 0;  ///< Files::doubts() at the end of the last scan
+  std::size_t room_ = SIZE_MAX;       ///< of set_room()
   bool hides_temporaries_ = false;    ///< there was a directory with a temporary name
   mutable InProgress in_progress_;
   std::string path_;  ///< of the file that is being looked at; kept for its capacity

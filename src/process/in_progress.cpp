@@ -36,6 +36,7 @@ Candidate InProgress::take_slot(std::uint32_t slot) {
     free_ = {};
     index_ = {};
     timers_ = {};
+    find_timers_ = {};
   }
   return taken;
 }
@@ -74,12 +75,13 @@ void InProgress::add_timer(Nanos due, std::uint32_t slot) {
   // Most files are gone long before their timer (an hour for a temporary): do not keep those.
   constexpr std::size_t kFewTimers = 1024;
   const std::size_t live = slots_.size() - free_.size();
-  if (timers_.size() > 4 * live + kFewTimers) {
-    std::erase_if(timers_, [this](const Timer& timer) { return is_stale(timer); });
-    std::make_heap(timers_.begin(), timers_.end(), std::greater<>());
+  Timers& of_kind = slots_[slot].is_find() ? find_timers_ : timers_;
+  if (of_kind.size() > 4 * live + kFewTimers) {
+    std::erase_if(of_kind, [this](const Timer& timer) { return is_stale(timer); });
+    std::make_heap(of_kind.begin(), of_kind.end(), std::greater<>());
   }
-  timers_.push_back({due, ++last_number_, slot});
-  std::push_heap(timers_.begin(), timers_.end(), std::greater<>());
+  of_kind.push_back({due, ++last_number_, slot});
+  std::push_heap(of_kind.begin(), of_kind.end(), std::greater<>());
 }
 
 void InProgress::erase_directory(DirId dir) {
@@ -99,26 +101,38 @@ std::vector<std::string> InProgress::unlisted(DirId dir, std::uint32_t listing) 
 }
 
 /// A timer whose file was taken, or put again for another time, is of no use.
-void InProgress::drop_stale_timers() {
-  while (!timers_.empty() && is_stale(timers_.front())) {
-    std::pop_heap(timers_.begin(), timers_.end(), std::greater<>());
-    timers_.pop_back();
+void InProgress::drop_stale(Timers& timers) {
+  while (!timers.empty() && is_stale(timers.front())) {
+    std::pop_heap(timers.begin(), timers.end(), std::greater<>());
+    timers.pop_back();
   }
 }
 
-std::optional<Candidate> InProgress::take_due(Nanos now) {
-  drop_stale_timers();
-  if (timers_.empty() || timers_.front().due > now) return std::nullopt;
-  const std::uint32_t slot = timers_.front().slot;
-  std::pop_heap(timers_.begin(), timers_.end(), std::greater<>());
-  timers_.pop_back();
-  return take_slot(slot);
+void InProgress::take_due(Timers& timers, Nanos now, std::size_t most,
+                          std::vector<Candidate>& out) {
+  for (; most > 0; --most) {
+    drop_stale(timers);
+    if (timers.empty() || timers.front().due > now) return;
+    out.push_back(take_slot(timers.front().slot));
+  }
 }
 
-std::optional<Nanos> InProgress::deadline() {
-  drop_stale_timers();
-  if (timers_.empty()) return std::nullopt;
-  return timers_.front().due;
+std::vector<Candidate> InProgress::take_due(Nanos now, std::size_t most, std::size_t finds) {
+  std::vector<Candidate> due;
+  take_due(timers_, now, most, due);
+  take_due(find_timers_, now, std::min(most - due.size(), finds), due);
+  return due;
+}
+
+std::optional<Nanos> InProgress::deadline(bool with_finds) {
+  drop_stale(timers_);
+  drop_stale(find_timers_);
+  std::optional<Nanos> first;
+  if (!timers_.empty()) first = timers_.front().due;
+  if (with_finds && !find_timers_.empty() && (!first || find_timers_.front().due < *first)) {
+    first = find_timers_.front().due;
+  }
+  return first;
 }
 
 }  // namespace inotifier

@@ -20,8 +20,8 @@ class InProgress {
  public:
   static constexpr Nanos kNever = INT64_MAX;
 
-  /// To read, or to change anything but dir, name, due and stage. Null if there is none; valid
-  /// until the next put().
+  /// To read, or to change anything but dir, name, due, origin and stage. Null if there is none;
+  /// valid until the next put().
   Candidate* find(DirId dir, std::string_view name);
   /// Takes one out; a default one with its name set if there was none.
   Candidate take(DirId dir, std::string_view name, bool& existed);
@@ -37,9 +37,10 @@ class InProgress {
     }
   }
 
-  /// Takes the one whose time has come, if any.
-  std::optional<Candidate> take_due(Nanos now);
-  std::optional<Nanos> deadline();
+  /// Takes those whose time has come: at most so many, and so many finds (Candidate::is_find())
+  /// after all others.
+  std::vector<Candidate> take_due(Nanos now, std::size_t most, std::size_t finds);
+  std::optional<Nanos> deadline(bool with_finds);
   std::size_t undecided() const { return undecided_; }
   std::size_t size() const { return slots_.size() - free_.size(); }
 
@@ -57,14 +58,17 @@ class InProgress {
   bool is_stale(const Timer& timer) const {
     return slots_[timer.slot].dir == kNoDir || slots_[timer.slot].due != timer.due;
   }
+  using Timers = std::vector<Timer>;  ///< a heap, the soonest first; some are stale
   void add_timer(Nanos due, std::uint32_t slot);
-  void drop_stale_timers();
+  void drop_stale(Timers& timers);
+  void take_due(Timers& timers, Nanos now, std::size_t most, std::vector<Candidate>& out);
 
   std::deque<Candidate> slots_;
   std::vector<std::uint32_t> free_;
   NameIndex index_;
   std::unordered_map<DirId, std::uint32_t> in_directory_;
-  std::vector<Timer> timers_;      ///< a heap, the soonest first; some are stale
+  Timers timers_;
+  Timers find_timers_;
   std::uint64_t last_number_ = 0;  ///< of a timer
   std::size_t undecided_ = 0;
 };

@@ -28,8 +28,8 @@ StoredConsumer* StateFeed::turn(const Now& now) {
     names_.erase(names_.begin());
     return nullptr;
   }
-  if (journal_.blocked() || consumer->id == 0 || journal_.is_crowded(now) ||
-      !snapshot_.slice(*consumer, now.wall)) {
+  const std::size_t room = journal_.blocked() || consumer->id == 0 ? 0 : journal_.room(now);
+  if (room == 0 || !snapshot_.slice(*consumer, now.wall, room)) {
     next_ = now.mono + kPause;
     return nullptr;
   }

@@ -58,8 +58,8 @@ class EventSource : public Files {
   virtual void on_time() = 0;
   /// One slice of listing work. True if there is more.
   virtual bool slice(int units) = 0;
-  /// No more scanning for now; what is new is still looked into.
-  virtual void hold_scans(bool on) = 0;
+  /// How many files scans may tell of in this turn; what is new is looked into all the same.
+  virtual void set_room(std::size_t files) = 0;
   virtual WatchTable& directories() = 0;
   virtual void end_turn() = 0;
   virtual std::optional<Nanos> deadline() const = 0;

@@ -101,6 +101,11 @@ void Lister::close() {
   if (handle_ >= 0) fs_.close(std::exchange(handle_, -1));
 }
 
+void Lister::leave_files() {
+  task_.files = false;
+  if (tree_.table().is(dir_)) tree_.table().at(dir_.dir).listed = 0;
+}
+
 int Lister::advance(int units) {
   // Renames above it may have changed the path since the last slice. A directory that is on its way
   // is listed where it arrives, if it does.

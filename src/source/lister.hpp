@@ -48,6 +48,9 @@ class Lister {
   /// Lists on; returns the units that are left. A directory that has left ends its listing.
   int advance(int units);
   bool is_listing() const { return listing_ != nullptr; }
+  bool lists_files() const { return task_.files; }
+  /// Goes on with subdirectories alone; the directory counts as one that is not listed.
+  void leave_files();
   void close();
   /// Regular files that were shown since the last call.
   std::int64_t take_count() { return std::exchange(files_, 0); }

@@ -25,7 +25,7 @@ class RemoteWatch final : public EventSource {
   void begin_turn(const Now& now) override { now_ = now; }
   void on_time() override {}
   bool slice(int) override { return false; }
-  void hold_scans(bool) override {}  // a poller keeps nothing but what it was asked for
+  void set_room(std::size_t) override {}  // a poller keeps nothing but what it was asked for
   WatchTable& directories() override { return table_; }
   bool is_ready() const override { return !first_round_; }
   bool is_lost() const override { return tree_.is_lost(); }

@@ -1,5 +1,6 @@
 #include "source/scanner.hpp"
 
+#include <algorithm>
 #include <utility>
 
 namespace inotifier {
@@ -47,8 +48,9 @@ bool Scanner::slice(int units) {
   if (rescans_.pending() && phase_ == Phase::kIdle && now_ >= rescans_.due_at(now_)) {
     begin_scan(rescans_.take(now_));
   }
+  const bool had_room = room_ > 0;
   units = run_scan(units);
-  return units <= 0;
+  return units <= 0 || (had_room && room_ == 0 && phase_ != Phase::kIdle);
 }
 
 int Scanner::run_fresh(int units) {
@@ -83,10 +85,10 @@ void Scanner::begin_scan(Rescans::Due due) {
 
 int Scanner::run_scan(int units) {
   while (units > 0 && phase_ != Phase::kIdle) {
-    // While scans are held directories are watched all the same: what happens in them must be seen.
-    if (held_ && phase_ != Phase::kArm) break;
+    if (room_ == 0 && phase_ != Phase::kArm) break;
     if (scan_lister_.is_listing()) {
-      units = scan_lister_.advance(units);
+      if (room_ == 0) scan_lister_.leave_files();
+      units = list_on(units);
       continue;
     }
     units -= kUnitsPerDirectory;
@@ -101,11 +103,19 @@ int Scanner::run_scan(int units) {
   return units;
 }
 
+int Scanner::list_on(int units) {
+  if (!scan_lister_.lists_files()) return scan_lister_.advance(units);
+  const int most = static_cast<int>(std::min<std::size_t>(room_, static_cast<std::size_t>(units)));
+  const int used = most - scan_lister_.advance(most);
+  room_ -= static_cast<std::size_t>(used);
+  return units - used;
+}
+
 void Scanner::arm_next() {
   if (!scan_tasks_.empty()) {
     ListTask task = std::move(scan_tasks_.back());
     scan_tasks_.pop_back();
-    task.files = !ready_first_ && !held_;
+    task.files = !ready_first_ && room_ > 0;
     scan_lister_.begin(std::move(task), tree_.scan().absence_counts);
     return;
   }

@@ -3,6 +3,7 @@
 // thread.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <deque>
 #include <string>
@@ -30,8 +31,9 @@ class Scanner {
   void take_in(DirId parent, std::string_view name, Origin origin, std::string_view from = {});
   /// Looks into every directory that has no wd, unless something is being looked into already.
   void poll_unwatched();
-  /// No more scanning for now; what is new is still looked into, and directories are watched.
-  void hold(bool on) { held_ = on; }
+  /// Scans list so much of directories' files in this turn. Without room directories are watched
+  /// all the same: what happens in them must be seen.
+  void set_room(std::size_t files) { room_ = files; }
 
   void begin_scan(Rescans::Due due);
   /// A poller has seen the whole tree, which no scan has.
@@ -55,6 +57,7 @@ class Scanner {
 
   int run_fresh(int units);
   int run_scan(int units);
+  int list_on(int units);
   void arm_next();
   void list_next();
   void end_scan();
@@ -72,7 +75,7 @@ class Scanner {
   Lister scan_lister_;
   Lister fresh_lister_;
   bool ready_ = false;
-  bool held_ = false;
+  std::size_t room_ = SIZE_MAX;
 
   // Of the scan in progress.
   Phase phase_ = Phase::kIdle;

@@ -42,7 +42,7 @@ class Watcher final : public EventSource, private Renames::Watch {
   void on_poll_result(const PollResult& result);
   void on_time() override;
   bool slice(int units) override { return scanner_.slice(units); }
-  void hold_scans(bool on) override { scanner_.hold(on); }
+  void set_room(std::size_t files) override { scanner_.set_room(files); }
   WatchTable& directories() override { return tree_.table(); }
   bool is_ready() const override { return scanner_.is_ready(); }
   bool is_lost() const override { return lost_told_ || !root_.attached(); }

@@ -166,7 +166,8 @@ def test_lost_is_told(workdir, daemons):
     assert not consumer.lost, "acked past"
 
 
-def test_scans_wait_for_a_consumer_that_is_behind(workdir, daemons):
+@pytest.mark.parametrize("directories", [40, 1], ids=["in_directories", "in_one"])
+def test_scans_wait_for_a_consumer_that_is_behind(workdir, daemons, directories):
     """What a scan finds does not drive out of the log what the consumer has not had; live files go
     on being seen meanwhile."""
     daemon = daemons(
@@ -176,11 +177,11 @@ def test_scans_wait_for_a_consumer_that_is_behind(workdir, daemons):
     consumer.drain()
     assert daemon.stop() == 0
     count = 8000
-    write("bulk", count, 40, workdir / "in", "--bytes", 10)
+    write("bulk", count, directories, workdir / "in", "--bytes", 10)
     daemon.start(ready=False)
     wait_for(lambda: "scans wait" in daemon.log_text(), 30, what="the scan to pause")
     daemon.wait_ready()
-    live = workdir / "in" / "b7" / "live"
+    live = workdir / "in" / "b0" / "live"
     live.write_bytes(b"live")
     daemon.collector.wait(path=live)
     assert "watch.scanned/in/" not in {m.topic for m in daemon.collector.messages}
@@ -188,6 +189,29 @@ def test_scans_wait_for_a_consumer_that_is_behind(workdir, daemons):
     assert len(consumer.paths()) == count + 1, "each once"
     assert not consumer.lost
     daemon.collector.wait("watch.scanned", timeout=30)
+
+
+def test_removals_that_a_scan_finds_wait_for_a_consumer_that_is_behind(workdir, daemons):
+    watch = {"events": ["file.completed", "file.removed"]}
+    journal = {"path": workdir / "daemon-journal.db", "retain_size": "1MiB"}
+    daemon = daemons(workdir, watch, journal=journal)
+    count = 8000
+    write("bulk", count, 4, workdir / "in", "--bytes", 10)
+    daemon.collector.wait(count=count, timeout=60)
+    consumer = Consumer(daemon, types=["file.removed"])
+    consumer.drain()
+    assert daemon.stop() == 0
+    for file in (workdir / "in").glob("*/*"):
+        file.unlink()
+    daemon.start(ready=False)
+
+    def all_told():
+        consumer.fetch(wait=0.2)
+        return len(consumer.events) >= count
+
+    wait_for(lambda: "scans wait" in daemon.log_text(), 30, what="the scan to pause")
+    wait_for(all_told, 60, what="every removal")
+    assert not consumer.lost
 
 
 # --- journals that cannot be used

@@ -47,21 +47,35 @@ TEST_CASE("a full journal is crowded only by what a consumer has not had") {
   const testing::Sandbox sandbox(testing::Sandbox::places().front());
   Log log(sandbox.path() + "/journal.db");
   log.emit(500);
-  CHECK_FALSE(log.journal.is_crowded(log.now));
+  CHECK(log.journal.room(log.now) > 0);
   log.emit(200);
-  CHECK(log.journal.is_crowded(log.now));
+  CHECK(log.journal.room(log.now) == 0);
+  // Once full, it waits until half of what it may hold has been had.
   log.ack(log.journal.events().last_position() - 500);
-  CHECK_FALSE(log.journal.is_crowded(log.now));
+  CHECK(log.journal.room(log.now) == 0);
+  log.ack(log.journal.events().last_position() - 300);
+  CHECK(log.journal.room(log.now) > 300);
+  CHECK(log.journal.room(log.now) < 500);
   // In use for long: as much is kept as may be, and the consumer is always a moment behind.
   log.emit(2000);
-  CHECK(log.journal.is_crowded(log.now));
+  CHECK(log.journal.room(log.now) == 0);
   log.now.mono += 601 * kSecond;  // it gets nowhere
-  CHECK_FALSE(log.journal.is_crowded(log.now));
+  CHECK(log.journal.room(log.now) > 0);
   log.ack(log.journal.events().last_position() - 1200);
-  CHECK(log.journal.is_crowded(log.now));
+  CHECK(log.journal.room(log.now) == 0);
   log.ack(log.journal.events().last_position() - 10);
   CHECK(log.journal.events().bytes() > (1 << 20) / 10 * 8);
-  CHECK_FALSE(log.journal.is_crowded(log.now));
+  CHECK(log.journal.room(log.now) > 0);
+}
+
+TEST_CASE("a full journal gives up no more than it has to") {
+  const testing::Sandbox sandbox(testing::Sandbox::places().front());
+  Log log(sandbox.path() + "/journal.db");
+  log.emit(1000);
+  log.now.mono += 11 * kSecond;
+  log.emit(1);
+  CHECK(log.journal.events().bytes() <= 1 << 20);
+  CHECK(log.journal.events().bytes() > (1 << 20) - 4096);
 }
 
 }  // namespace

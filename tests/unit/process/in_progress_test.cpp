@@ -20,11 +20,11 @@ TEST_CASE("in progress: what is due comes in the order of time") {
   files.put(candidate("later", 2));
   files.put(candidate("first", 1));
   files.put(candidate("never", InProgress::kNever));
-  CHECK(files.deadline() == 1);
-  CHECK_FALSE(files.take_due(0));
-  CHECK(files.take_due(2)->name == "first");
-  CHECK(files.take_due(2)->name == "later");
-  CHECK_FALSE(files.take_due(2));
+  CHECK(files.deadline(true) == 1);
+  CHECK(files.take_due(0, 9, 9).empty());
+  CHECK(files.take_due(2, 1, 9).at(0).name == "first");
+  CHECK(files.take_due(2, 1, 9).at(0).name == "later");
+  CHECK(files.take_due(2, 9, 9).empty());
   CHECK(files.size() == 1);
 }
 
@@ -48,7 +48,28 @@ TEST_CASE("in progress: a directory that is gone takes its files along") {
   files.put(other);
   files.erase_directory(3);
   CHECK(files.size() == 1);
-  CHECK(files.deadline() == 1);
+  CHECK(files.deadline(true) == 1);
+}
+
+TEST_CASE("in progress: finds of a scan have a time of their own") {
+  InProgress files;
+  Candidate found;
+  found.dir = kRootDir;
+  found.name = "found";
+  found.due = 1;
+  found.stage = Candidate::Stage::kFound;
+  found.origin = Origin::kRescan;
+  files.put(found);
+  Candidate new_one = found;
+  new_one.name = "in a new directory";
+  new_one.origin = Origin::kNewDirectory;
+  new_one.due = 2;
+  files.put(new_one);
+  CHECK(files.deadline(true) == 1);
+  CHECK(files.deadline(false) == 2);
+  CHECK(files.take_due(3, 9, 0).at(0).name == "in a new directory");
+  CHECK(files.take_due(3, 9, 0).empty());
+  CHECK(files.take_due(3, 9, 1).at(0).name == "found");
 }
 
 }  // namespace inotifier
