@@ -20,7 +20,8 @@ ActiveWatch::ActiveWatch(Shared shared, const WatchConfig& config, const Journal
       config_(config),
       filters_(config.include, config.exclude, config.temporary),
       wanted_(config.events.begin(), config.events.end()),
-      raw_(config.events) {
+      raw_(config.events),
+      is_starting_(shared.turn == 0) {
   make_processor();
 }
 
@@ -144,6 +145,7 @@ void ActiveWatch::on_status(std::string_view type, Value::Map data) {
     log::info("watch {} ({}): {}", config_.name, config_.path, type);
     if (type == "ready") warn_of_many(data);
   }
+  if (type != "degraded") is_starting_ = false;
   Report report;
   report.type = "watch." + std::string(type);
   report.data = std::move(data);
@@ -156,8 +158,9 @@ void ActiveWatch::on_degraded(const Degraded& what) {
   if (!what.path.empty()) data.emplace_back("directory", to_utf8(what.path));
   data.emplace_back("detail", to_utf8(what.detail));
   on_status("degraded", std::move(data));
-  // One file that cannot be judged, or another volume later on, does not end the other watches.
-  if (config_.require_lease && what.by_type && shared_.turn <= 1) {
+  // One file that cannot be judged, another volume later on, or a reload does not end the other
+  // watches.
+  if (config_.require_lease && what.by_type && is_starting_) {
     throw SetupError("watch " + config_.name + " (" + config_.path +
                      "): leases do not work here and require_lease = true");
   }

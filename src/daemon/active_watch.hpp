@@ -61,7 +61,7 @@ class ActiveWatch final : public EventSource::Sink, public Out {
     Renames& renames;
     const std::vector<ProcessorFactory>& factories;
     std::vector<WatchReport>& reports;  ///< of this turn
-    const std::uint32_t& turn;          ///< its number; 1 = the first
+    std::uint32_t turn;                 ///< the last one; 0 = the daemon starts
   };
 
   /// Throws UsageError if nobody knows the processor. One of use_inotify() and use_poller() comes
@@ -95,7 +95,8 @@ class ActiveWatch final : public EventSource::Sink, public Out {
     raw_.on_record(record, path, *this);
   }
   void on_status(std::string_view type, Value::Map data) override;
-  /// Throws SetupError in the first turn if leases are required and the file system has none.
+  /// Throws SetupError at the start, as long as the root has told nothing else, if leases are
+  /// required and the file system has none.
   void on_degraded(const Degraded& what) override;
   void on_scanned(Origin origin, std::string_view reason, Nanos duration) override {
     tally_.on_scanned(origin, reason, duration);
@@ -123,6 +124,7 @@ class ActiveWatch final : public EventSource::Sink, public Out {
   RemoteWatch* remote_ = nullptr;  ///< source_, if it is one
   Now now_;
   bool started_ = false;
+  bool is_starting_;  ///< with the daemon, and neither ready nor lost yet
   ScanTally tally_;
 };
 

@@ -339,7 +339,8 @@ void Watcher::on_poll_result(const PollResult& result) {
 }
 
 void Watcher::on_time() {
-  if (now_.mono >= next_check_ || root_.doubtful()) check_root();
+  // A root that was silent is there again as soon as it answers.
+  if (now_.mono >= next_check_ || root_.doubtful() || root_.silent_since() != 0) check_root();
   tree_.on_time();
   update_parts();
   if (now_.mono < next_poll_ || !root_.attached()) return;
