@@ -1,34 +1,16 @@
 #include "process/inspector.hpp"
 
 #include <doctest/doctest.h>
-#include <sys/stat.h>
 
 #include <cerrno>
 
 #include "process/in_progress.hpp"
+#include "support/one_file.hpp"
 
 namespace inotifier {
 namespace {
 
-/// One file, and what is found of it.
-struct OneFile final : Files, Out {
-  Writer found = Writer::kNone;
-  int error = 0;
-  Stat now;
-  OneFile() { now.inode = 1, now.size = 10, now.mode = S_IFREG | 0644; }
-
-  bool path(DirId, std::string_view name, std::string& out) override { return out = name, true; }
-  int stat(DirId, std::string_view, Stat& out) override { return out = now, error; }
-  Writer writer(DirId, std::string_view, Stat& out) override { return out = now, found; }
-  int stat_path(std::string_view, Stat& out) override { return out = now, error; }
-  std::uint64_t queued() const override { return 96; }
-  std::uint64_t handled() const override { return 96; }
-  std::uint32_t doubts() const override { return 1; }
-  bool later_write_shows(const Stat&) override { return true; }
-  bool keeps_inodes() const override { return true; }
-  bool wants(std::string_view) const override { return true; }
-  void emit(Report) override {}
-};
+using testing::OneFile;
 
 struct Bench {
   CompletionOptions options;
