@@ -53,15 +53,7 @@ Row& FileTable::put(DirId dir, std::string_view name, const Row& row) {
     note_change(number);
     return slot(number).row;
   }
-  if (free_.empty()) {
-    if (used_ == chunks_.size() * kSlotsPerChunk) {
-      chunks_.push_back(std::make_unique<Slot[]>(kSlotsPerChunk));
-    }
-    number = used_++;
-  } else {
-    number = free_.back();
-    free_.pop_back();
-  }
+  number = new_slot();
   Slot& made = slot(number);
   made.row = row;
   made.dir = dir;
@@ -77,6 +69,20 @@ Row& FileTable::put(DirId dir, std::string_view name, const Row& row) {
   ++size_;
   note_change(number);
   return made.row;
+}
+
+std::uint32_t FileTable::new_slot() {
+  if (!free_.empty()) {
+    const std::uint32_t number = free_.back();
+    free_.pop_back();
+    return number;
+  }
+  if (used_ == slots_size_) {
+    const std::uint32_t size = std::clamp(used_, kFirstSlots, kMostSlots);
+    chunks_.push_back(std::make_unique<Slot[]>(size));
+    slots_size_ += size;
+  }
+  return used_++;
 }
 
 void FileTable::set_scanned() {
@@ -190,14 +196,12 @@ const FileTable::Tombstone* FileTable::tombstone(std::uint64_t path_hash) const 
   return found == tombstones_.end() ? nullptr : &found->second;
 }
 
-void FileTable::store_name(Slot& slot, std::string_view name) {
-  if (name_end_ + name.size() > kNamesPerChunk) {
-    // Names are only appended. Where most of them are of rows long gone, start afresh.
-    if (names_.size() * kNamesPerChunk > 2 * name_bytes_ + 2 * kNamesPerChunk) compact_names();
-    if (name_end_ + name.size() > kNamesPerChunk) {
-      names_.push_back(std::make_unique<char[]>(kNamesPerChunk));
-      name_end_ = 0;
-    }
+void FileTable::append_name(Slot& slot, std::string_view name) {
+  if (names_.empty() || name_end_ + name.size() > name_limit_) {
+    name_limit_ = std::max(name.size(), std::clamp(names_size_, kFirstNames, kMostNames));
+    names_.push_back(std::make_unique<char[]>(name_limit_));
+    names_size_ += name_limit_;
+    name_end_ = 0;
   }
   std::memcpy(names_.back().get() + name_end_, name.data(), name.size());
   slot.name_chunk = static_cast<std::uint16_t>(names_.size() - 1);
@@ -207,24 +211,26 @@ void FileTable::store_name(Slot& slot, std::string_view name) {
   name_bytes_ += name.size();
 }
 
+void FileTable::store_name(Slot& slot, std::string_view name) {
+  // Names are only appended. Where most of them are of rows long gone, start afresh; that walks
+  // through all slots, so the more of them, the later.
+  constexpr std::size_t kBytesPerSlot = 16;
+  const std::size_t spare = std::clamp(used_ * kBytesPerSlot, 2 * kFirstNames, 2 * kMostNames);
+  if (name_end_ + name.size() > name_limit_ && names_size_ > 2 * name_bytes_ + spare) {
+    compact_names();
+  }
+  append_name(slot, name);
+}
+
 void FileTable::compact_names() {
   std::vector<std::unique_ptr<char[]>> old;
   old.swap(names_);
-  name_end_ = kNamesPerChunk;
+  names_size_ = 0;
   name_bytes_ = 0;
   for (std::uint32_t number = 0; number < used_; ++number) {
     Slot& at = slot(number);
     if (at.dir == kNoDir || at.name_length == 0) continue;
-    const std::string_view name(old[at.name_chunk].get() + at.name_offset, at.name_length);
-    if (name_end_ + name.size() > kNamesPerChunk) {
-      names_.push_back(std::make_unique<char[]>(kNamesPerChunk));
-      name_end_ = 0;
-    }
-    std::memcpy(names_.back().get() + name_end_, name.data(), name.size());
-    at.name_chunk = static_cast<std::uint16_t>(names_.size() - 1);
-    at.name_offset = static_cast<std::uint32_t>(name_end_);
-    name_end_ += name.size();
-    name_bytes_ += name.size();
+    append_name(at, {old[at.name_chunk].get() + at.name_offset, at.name_length});
   }
 }
 

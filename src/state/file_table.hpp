@@ -6,6 +6,8 @@
 // must stay below 60 MB in all) and in chunks that are never moved.
 #pragma once
 
+#include <bit>
+#include <cstddef>
 #include <cstdint>
 #include <deque>
 #include <functional>
@@ -89,6 +91,8 @@ class FileTable {
   void renumber(DirId from, DirId to);
   std::size_t size() const { return size_; }
   std::size_t count(DirId dir) const;
+  /// What rows and names take, those that were given back included.
+  std::size_t reserved_bytes() const { return slots_size_ * sizeof(Slot) + names_size_; }
   /// What find() gave was changed in a way that must be kept.
   void changed(DirId dir, std::string_view name);
 
@@ -142,29 +146,49 @@ class FileTable {
     std::uint16_t name_length = 0;  ///< FUSE allows more than NAME_MAX
     bool changed = false;
   };
-  static constexpr std::size_t kSlotsPerChunk = 4096;
-  static constexpr std::size_t kNamesPerChunk = 1U << 20U;
+  // Chunks double from the first to the largest: a small watch takes little, and a large one wastes
+  // little.
+  static constexpr std::uint32_t kFirstSlots = 16;
+  static constexpr std::uint32_t kMostSlots = 4096;
+  static constexpr std::size_t kFirstNames = 512;
+  static constexpr std::size_t kMostNames = 1U << 20U;
 
+  /// The chunk of a slot, and the number of that chunk's first slot.
+  static std::pair<std::uint32_t, std::uint32_t> chunk_of(std::uint32_t number) {
+    constexpr std::uint32_t kDoubling = std::bit_width(kMostSlots / kFirstSlots);
+    if (number >= kMostSlots) {
+      return {kDoubling - 1 + number / kMostSlots, number / kMostSlots * kMostSlots};
+    }
+    const auto chunk = static_cast<std::uint32_t>(std::bit_width(number / kFirstSlots));
+    return {chunk, chunk == 0 ? 0 : kFirstSlots << (chunk - 1)};
+  }
   Slot& slot(std::uint32_t number) {
-    return chunks_[number / kSlotsPerChunk][number % kSlotsPerChunk];
+    const auto [chunk, first] = chunk_of(number);
+    return chunks_[chunk][number - first];
   }
   const Slot& slot(std::uint32_t number) const {
-    return chunks_[number / kSlotsPerChunk][number % kSlotsPerChunk];
+    const auto [chunk, first] = chunk_of(number);
+    return chunks_[chunk][number - first];
   }
   std::string_view name_of(const Slot& slot) const {
     return {names_[slot.name_chunk].get() + slot.name_offset, slot.name_length};
   }
   std::uint32_t find_slot(DirId dir, std::string_view name) const;
+  std::uint32_t new_slot();
+  void append_name(Slot& slot, std::string_view name);
   void store_name(Slot& slot, std::string_view name);
   void compact_names();
   void note_change(std::uint32_t number);
 
   std::vector<std::unique_ptr<Slot[]>> chunks_;
   std::vector<std::uint32_t> free_;
-  std::uint32_t used_ = 0;  ///< slots ever taken
+  std::uint32_t slots_size_ = 0;  ///< slots of all these
+  std::uint32_t used_ = 0;        ///< those ever taken
   std::size_t size_ = 0;
   std::vector<std::unique_ptr<char[]>> names_;
-  std::size_t name_end_ = kNamesPerChunk;
+  std::size_t names_size_ = 0;  ///< of all these
+  std::size_t name_end_ = 0;    ///< in the last one,
+  std::size_t name_limit_ = 0;  ///< and its size
   std::size_t name_bytes_ = 0;  ///< of living rows
   NameIndex index_;
   std::vector<std::uint32_t> heads_;  ///< first slot of each directory

@@ -158,3 +158,40 @@ TEST_CASE("file table: a directory's rows get another number") {
   CHECK(table.count(5) == 2);
   CHECK(table.size() == 2);
 }
+
+TEST_CASE("file table: few files take little room, and many not much more than they need") {
+  FileTable table;
+  CHECK(table.reserved_bytes() == 0);
+  table.put(0, "one file", row(1));
+  CHECK(table.reserved_bytes() < 4096);
+  constexpr std::size_t kMany = 20'000;
+  for (std::size_t i = 0; i < kMany; ++i) {
+    table.put(1, "file number " + std::to_string(i), row(i));
+    CHECK(table.reserved_bytes() < 4096 + 2 * 160 * table.size());
+  }
+  for (std::size_t i = 0; i < kMany; ++i) {
+    REQUIRE(table.find(1, "file number " + std::to_string(i)) != nullptr);
+    CHECK(table.find(1, "file number " + std::to_string(i))->inode == i);
+  }
+}
+
+TEST_CASE("file table: files that come and go take no more room with time") {
+  FileTable table;
+  for (std::size_t i = 0; i < 20'000; ++i) {
+    const std::string name = "the name of file number " + std::to_string(i);
+    table.put(0, name, row(i));
+    table.leave(0, name);
+  }
+  CHECK(table.reserved_bytes() < 16384);
+}
+
+TEST_CASE("file table: a name may be longer than the first room for names") {
+  FileTable table;
+  const std::string name(1000, 'n');
+  table.put(0, "short", row(1));
+  table.put(0, name, row(2));
+  table.put(0, name + "x", row(3));
+  REQUIRE(table.find(0, name) != nullptr);
+  CHECK(table.find(0, name)->inode == 2);
+  CHECK(table.find(0, name + "x")->inode == 3);
+}
