@@ -59,16 +59,15 @@ RemoteTree::Asks WatchSet::asks_of(Poller& poller) {
 
 void WatchSet::start_poller(Poller& poller, std::size_t watch, DirId part, const std::string& path,
                             const WatchConfig& config) {
-  Poller::Options options;
+  PollRound::Options options;
   options.watch = watch;
   options.part = part;
   options.root = join(config.path, path);
   options.recursive = config.recursive;
-  options.interval = config.poll_interval;
   options.enters = [path, enters = pipeline_.enters(watch)](std::string_view below) {
     return enters(join(path, below));
   };
-  poller.start(std::move(options));
+  poller.start(std::move(options), config.poll_interval);
 }
 
 void WatchSet::stop_poller(std::size_t watch, DirId part) {

@@ -1,20 +1,16 @@
 #include "source/poller.hpp"
 
-#include <sys/stat.h>
-
 #include <atomic>
 #include <chrono>
 #include <utility>
 
 #include "base/clock.hpp"
-#include "base/error.hpp"
-#include "base/path.hpp"
 #include "fs/real_fs.hpp"
+#include "source/poll_round.hpp"
 
 namespace inotifier {
 namespace {
 
-constexpr std::size_t kFilesPerParcel = 1000;
 constexpr std::size_t kParcels = 32;
 
 }  // namespace
@@ -47,7 +43,8 @@ void PollBox::close() {
 
 /// What thread and owner both hold: the owner may be gone before a hanging thread is.
 struct Poller::Shared {
-  Options options;
+  PollRound::Options options;
+  Nanos interval = 0;
   PollBox* box = nullptr;  ///< not touched once `stopped`
   std::mutex mutex;
   std::condition_variable wake;
@@ -57,14 +54,30 @@ struct Poller::Shared {
   std::vector<std::string> asked;
   std::atomic<Nanos> asked_since = 0;  ///< see Poller::asked_since()
 
-  /// Before a call that a dead server leaves unanswered.
-  void asking() { asked_since = read_clocks().mono; }
+  bool put(PollResult result);
+  std::vector<std::string> take_asked();
 };
+
+/// False: stop. The owner may have left meanwhile, and the box with it.
+bool Poller::Shared::put(PollResult result) {
+  {
+    const std::lock_guard lock(mutex);
+    if (stopped) return false;
+  }
+  asked_since = 0;  // the box may be full
+  return box->put(std::move(result));
+}
+
+std::vector<std::string> Poller::Shared::take_asked() {
+  const std::lock_guard lock(mutex);
+  return std::exchange(asked, {});
+}
 
 Poller::Poller(PollBox& box) : shared_(std::make_shared<Shared>()) { shared_->box = &box; }
 
-void Poller::start(Options options) {
+void Poller::start(PollRound::Options options, Nanos interval) {
   shared_->options = std::move(options);
+  shared_->interval = interval;
   shared_->ended = false;
   std::thread([shared = shared_] { run(shared); }).detach();
 }
@@ -97,9 +110,13 @@ Nanos Poller::asked_since() const { return shared_->asked_since; }
 
 void Poller::run(const std::shared_ptr<Shared>& shared) {
   RealFs fs(RealFs::Reach::kRemote);
-  const auto pause = std::chrono::nanoseconds(shared->options.interval);
+  PollRound round(shared->options, fs,
+                  {[&] { shared->asked_since = read_clocks().mono; },
+                   [&](PollResult result) { return shared->put(std::move(result)); },
+                   [&] { return shared->take_asked(); }});
+  const auto pause = std::chrono::nanoseconds(shared->interval);
   while (true) {
-    round(*shared, fs);
+    round.run();
     shared->asked_since = 0;
     std::unique_lock lock(shared->mutex);
     shared->wake.wait_for(lock, pause, [&] { return shared->stopped || shared->hurried; });
@@ -109,101 +126,6 @@ void Poller::run(const std::shared_ptr<Shared>& shared) {
     shared->wake.notify_all();
     return;
   }
-}
-
-void Poller::round(Shared& shared, Fs& fs) {
-  const Options& options = shared.options;
-  PollResult parcel;
-  parcel.watch = options.watch;
-  parcel.part = options.part;
-  Stat at_root;
-  const auto stopped = [&] {
-    const std::lock_guard lock(shared.mutex);
-    return shared.stopped;
-  };
-  const auto send = [&] {
-    if (stopped()) return false;
-    PollResult full = std::exchange(parcel, PollResult{});
-    parcel.watch = options.watch;
-    parcel.part = options.part;
-    full.root = at_root;
-    shared.asked_since = 0;  // the box may be full
-    const bool goes_on = shared.box->put(std::move(full));
-    shared.asking();
-    return goes_on;
-  };
-
-  shared.asking();
-  const int root = fs.open_root(options.root);
-  if (root < 0) {
-    parcel.root_error = -root;
-    parcel.end_of_round = true;
-    send();
-    return;
-  }
-  const UniqueFd holder(root);
-  fs.stat(root, "", at_root);
-  if (fs.traits(root).local) {
-    parcel.unmounted = true;
-    parcel.end_of_round = true;
-    send();
-    return;
-  }
-  std::vector<std::string> asked;
-  {
-    const std::lock_guard lock(shared.mutex);
-    asked.swap(shared.asked);
-  }
-  for (std::string& path : asked) {
-    Stat stat;
-    shared.asking();
-    const int error = fs.stat(root, path, stat);
-    if (is_absence(-error)) parcel.gone.push_back(std::move(path));
-  }
-  bool whole = true;
-  std::int64_t directories = 0;
-  std::vector<std::pair<std::string, int>> unreadable;
-  std::vector<std::string> stack{""};
-  while (!stack.empty()) {
-    const std::string directory = std::move(stack.back());
-    stack.pop_back();
-    int error = 0;
-    shared.asking();
-    const UniqueFd handle(fs.open_directory(root, directory));
-    std::unique_ptr<Listing> listing;
-    if (handle.get() < 0) {
-      error = -handle.get();
-    } else {
-      listing = fs.list(handle.get(), error);
-    }
-    if (!listing) {
-      whole = false;
-      if (!is_absence(error)) unreadable.emplace_back(directory, error);
-      continue;
-    }
-    ++directories;
-    Entry entry;
-    int more = 0;
-    while ((more = listing->next(entry)) > 0) {
-      PolledFile seen{join(directory, entry.name), {}};
-      // Many network file systems do not tell the kind; the stat is needed for files anyway.
-      if (entry.kind == Entry::Kind::kOther) continue;
-      shared.asking();
-      if (fs.stat(handle.get(), std::string(entry.name), seen.stat) != 0) continue;
-      if (S_ISDIR(seen.stat.mode) && options.recursive && options.enters(seen.path)) {
-        stack.push_back(std::move(seen.path));
-      } else if (S_ISREG(seen.stat.mode)) {
-        parcel.files.push_back(std::move(seen));
-        if (parcel.files.size() >= kFilesPerParcel && !send()) return;
-      }
-    }
-    if (more < 0) whole = false;
-  }
-  parcel.end_of_round = true;
-  parcel.whole = whole;
-  parcel.directories = directories;
-  parcel.unreadable = std::move(unreadable);
-  send();
 }
 
 }  // namespace inotifier

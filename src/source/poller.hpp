@@ -18,29 +18,9 @@
 #include <vector>
 
 #include "base/event_fd.hpp"
-#include "fs/fs.hpp"
+#include "source/poll_round.hpp"
 
 namespace inotifier {
-
-struct PolledFile {
-  std::string path;  ///< relative to the root
-  Stat stat;
-};
-
-/// Part of one round through the tree, in order.
-struct PollResult {
-  std::size_t watch = 0;
-  DirId part = kRootDir;          ///< directory that the paths are relative to
-  Stat root;                      ///< what the paths are relative to
-  std::vector<PolledFile> files;  ///< regular files
-  std::vector<std::string> gone;  ///< of what was asked for: lstat said ENOENT
-  bool end_of_round = false;
-  bool whole = true;             ///< at the end: every directory could be read
-  int root_error = 0;            ///< the root could not be opened; nothing was seen
-  bool unmounted = false;        ///< the root is on no remote volume any more; nothing was seen
-  std::int64_t directories = 0;  ///< at the end
-  std::vector<std::pair<std::string, int>> unreadable;  ///< directories, errno
-};
 
 class PollBox {
  public:
@@ -61,17 +41,9 @@ class PollBox {
 
 class Poller {
  public:
-  struct Options {
-    std::size_t watch = 0;
-    DirId part = kRootDir;
-    std::string root;  ///< absolute
-    bool recursive = true;
-    Nanos interval = 0;
-    std::function<bool(std::string_view)> enters;
-  };
   explicit Poller(PollBox& box);
-  /// Starts the thread. Once.
-  void start(Options options);
+  /// Starts the thread. Once. `interval`: the pause between two rounds.
+  void start(PollRound::Options options, Nanos interval);
   /// A thread that hangs in the kernel is left behind: a dead mount must not keep us from stopping.
   /// At the end the box is to be closed before.
   ~Poller();
@@ -90,7 +62,6 @@ class Poller {
  private:
   struct Shared;
   static void run(const std::shared_ptr<Shared>& shared);
-  static void round(Shared& shared, Fs& fs);
   std::shared_ptr<Shared> shared_;
 };
 

@@ -18,7 +18,6 @@ LONGEST_FILE = 450
 # "file: function" or "file", and why it is longer.
 EXCEPTIONS: dict = {
     "src/wire/codec.cpp: encode_report": "one map, key by key in the order of the wire",
-    "src/source/poller.cpp: Poller::round": "one round, from what was asked for to its end",
     "src/process/filters.cpp: glob_matches": "one loop with its two places to go back to",
     "tests/bench/bench.py: bench_million": "one journal, measured in four ways one after the other",
     "tests/bench/step.cpp: measure": "one run, its clock and its counters",
