@@ -54,14 +54,25 @@ void Auditor::on_event(const Event& event) {
     }
     if (!rewound_) note("announced twice under one id: " + text);
   }
-  if (strict_ && last_.contains(path) && last_[path].content == look->content) {
+  const auto last = last_.find(place_of(path, *look));
+  if (strict_ && last != last_.end() && last->second.content == look->content) {
     note("the same content announced again: " + text);
   }
   const auto there = at_start_.find(path);
   if (there != at_start_.end() && there->second == look->content) {
     note("announced though it was there already: " + text);
   }
-  last_[path] = *look;
+  last_[place_of(path, *look)] = *look;
+}
+
+bool Auditor::is_announced(const std::string& path, const FakeLook& last,
+                           const FakeLook& now) const {
+  if (is_same(last, now)) return true;
+  // Its times may have been set since.
+  const auto* looks = world_.fs().looks(join(config_.path, path));
+  return looks != nullptr && std::ranges::any_of(*looks, [&](const FakeLook& seen) {
+           return seen.content == last.content && is_same(seen, now);
+         });
 }
 
 bool Auditor::is_news(const std::string& path, const FakeFs::Seen& seen) const {
@@ -83,6 +94,7 @@ void Auditor::compare() {
   };
   // Through bind mounts one name can be seen at several places; once is enough.
   std::map<const FakeDentry*, Names> names;
+  const std::uint64_t root = world_.fs().inode_number(config_.path);
   world_.fs().visit(
       config_.path, [&](const std::string& path) { return filters_.enters(path); },
       [&](const std::string& path, const FakeFs::Seen& seen) {
@@ -90,9 +102,11 @@ void Auditor::compare() {
         if (!is_news(path, seen)) return;
         Names& name = names[seen.name];
         name.path = path;
-        const auto found = last_.find(path);
-        const FakeLook look = world_.fs().look_of(inode);
-        if (found != last_.end() && is_same(found->second, look)) name.is_announced = true;
+        const FakeLook look = world_.fs().look_of(inode, root);
+        const auto found = last_.find(place_of(path, look));
+        if (found != last_.end() && is_announced(path, found->second, look)) {
+          name.is_announced = true;
+        }
         name.what =
             (found == last_.end() ? "never announced: " : "its last version was not announced: ") +
             path + " (inode " + std::to_string(inode.number) + ", size " +

@@ -7,6 +7,7 @@
 #include <map>
 #include <set>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "config/config.hpp"
@@ -51,6 +52,14 @@ class Auditor {
            ((unseen_ || one.ctime == other.ctime) && one.times_set && other.times_set &&
             one.same_identity(other));
   }
+  /// What was announced last under a path: of each root and volume that the path led to, for what
+  /// comes back with one is known already.
+  using Place = std::tuple<std::string, std::uint64_t, const FakeVolume*>;
+  static Place place_of(const std::string& path, const FakeLook& look) {
+    return {path, look.root, look.volume};
+  }
+  /// Whether what was announced last at a path was this version, or was seen to become it.
+  bool is_announced(const std::string& path, const FakeLook& last, const FakeLook& now) const;
   /// Whether this name is to be announced at all.
   bool is_news(const std::string& path, const FakeFs::Seen& seen) const;
 
@@ -62,7 +71,7 @@ class Auditor {
   bool rewound_ = false;
   bool unseen_ = false;
   std::map<std::string, std::uint64_t> at_start_;  ///< path -> content
-  std::map<std::string, FakeLook> last_;           ///< path -> what was announced last
+  std::map<Place, FakeLook> last_;
   std::map<std::string, Version> ids_;
   std::size_t announced_ = 0;
   std::string problem_;

@@ -194,18 +194,16 @@ void FakeFs::remove_entry(FakeInode& directory, const std::string& name) {
 
 /// As inode_set_ctime_current() of Linux 6.13: the coarse clock, but where the last stamp was
 /// looked at and would be given again, the fine one; and no coarse stamp is older than a fine one
-/// before.
+/// before. Times are compared as the inode keeps them.
 Nanos FakeFs::stamp(FakeInode& inode) {
   const Nanos offset = now_.wall - now_.mono;
-  Nanos time = stamp_clock();
-  if (inode.volume->traits.fine_times) {
-    time = std::max(time, last_fine_ + offset);
-    if (std::exchange(inode.looked_at, false) && time <= inode.ctime) {
-      last_fine_ = std::max(now_.mono, last_fine_ + 1);
-      time = last_fine_ + offset;
-    }
-  }
-  return time - time % options_.granularity;
+  const auto kept = [this](Nanos time) { return time - time % options_.granularity; };
+  const Nanos coarse = stamp_clock();
+  if (!inode.volume->traits.fine_times) return kept(coarse);
+  const Nanos time = kept(std::max(coarse, last_fine_ + offset));
+  if (!std::exchange(inode.looked_at, false) || time > inode.ctime) return time;
+  last_fine_ = std::max(now_.mono, last_fine_ + 1);
+  return kept(last_fine_ + offset);
 }
 
 void FakeFs::stamp_data(FakeInode& inode) {
@@ -292,7 +290,7 @@ FakeFs::Where FakeFs::look_up(int handle, const std::string& relative, FakeCall 
   return error == 0 ? found : Where{};
 }
 
-FakeLook FakeFs::look_of(const FakeInode& inode) const {
+FakeLook FakeFs::look_of(const FakeInode& inode, std::uint64_t root) const {
   return {inode.number,
           inode.size,
           inode.mtime,
@@ -300,14 +298,19 @@ FakeLook FakeFs::look_of(const FakeInode& inode) const {
           options_.births ? inode.btime : 0,
           inode.content,
           inode.quiet.contains(inode.content),
-          inode.times_set};
+          inode.times_set,
+          inode.volume.get(),
+          root};
 }
 
 void FakeFs::note_look(int handle, const std::string& relative, FakeInode& inode) {
   constexpr std::size_t kMostLooks = 8;
   if (inode.kind != FakeInode::Kind::kFile) return;
-  auto& looks = looks_[handles_.at(handle).path + '/' + relative];
-  looks.push_front(look_of(inode));
+  const Handle& from = handles_.at(handle);
+  auto& looks = looks_[from.path + '/' + relative];
+  const FakeLook look = look_of(inode, from.root);
+  if (!looks.empty() && looks.front() == look) return;
+  looks.push_front(look);
   if (looks.size() > kMostLooks) looks.pop_back();
 }
 
@@ -323,7 +326,8 @@ int FakeFs::open_root(const std::string& path) {
   if (!at) return error;
   if (at.inode().kind != FakeInode::Kind::kDirectory) return -ENOTDIR;
   if (error = fault(at.inode(), FakeCall::kOpen); error != 0) return error;
-  handles_[++last_handle_] = {std::move(at), path};
+  const std::uint64_t root = at.inode().number;
+  handles_[++last_handle_] = {std::move(at), path, root};
   return last_handle_;
 }
 
@@ -332,8 +336,10 @@ int FakeFs::open_directory(int handle, const std::string& relative) {
   Where at = look_up(handle, relative, FakeCall::kOpen, error);
   if (!at) return error;
   if (at.inode().kind != FakeInode::Kind::kDirectory) return -ENOTDIR;
-  const std::string& from = handles_.at(handle).path;
-  handles_[++last_handle_] = {std::move(at), relative.empty() ? from : from + '/' + relative};
+  const Handle& from = handles_.at(handle);
+  std::string path = relative.empty() ? from.path : from.path + '/' + relative;
+  const std::uint64_t root = from.root;
+  handles_[++last_handle_] = {std::move(at), std::move(path), root};
   return last_handle_;
 }
 

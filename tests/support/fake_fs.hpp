@@ -113,6 +113,9 @@ struct FakeLook {
   std::uint64_t content = 0;
   bool quiet = false;      ///< nobody wrote that content any more
   bool times_set = false;  ///< what tells it from other contents is as a writer wanted it
+  const FakeVolume* volume = nullptr;
+  std::uint64_t root = 0;  ///< inode of the root by which it was reached
+  bool operator==(const FakeLook&) const = default;
   bool same_identity(const FakeLook& other) const {
     return inode == other.inode && size == other.size && mtime == other.mtime &&
            btime == other.btime;
@@ -218,7 +221,8 @@ class FakeFs final : public Fs, public Disk {
     const FakeInode* inode;
     bool is_written;
   };
-  FakeLook look_of(const FakeInode& inode) const;
+  /// `root`: inode of the root by which it is reached.
+  FakeLook look_of(const FakeInode& inode, std::uint64_t root) const;
   /// Every name at and below a directory, mounts included; `enters` says of a directory, by its
   /// path from there, whether to go on below it.
   void visit(const std::string& path, const std::function<bool(const std::string&)>& enters,
@@ -260,7 +264,8 @@ class FakeFs final : public Fs, public Disk {
   /// A directory of the daemon's that is open.
   struct Handle {
     Where at;
-    std::string path;  ///< by which it was opened
+    std::string path;        ///< by which it was opened
+    std::uint64_t root = 0;  ///< inode of the root by which it was reached
   };
   struct Mount {
     std::uint64_t id;
