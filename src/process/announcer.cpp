@@ -113,6 +113,13 @@ void Announcer::keep_undecided(const Candidate& candidate, Context& context) {
   remember(candidate, stat, path, Row::State::kNoArrival, context);
 }
 
+void Announcer::drop_undecided(const Candidate& candidate) {
+  const Row* row = table_.find(candidate.dir, candidate.name);
+  if (row != nullptr && row->state == Row::State::kNoArrival && row->ctime == 0) {
+    table_.leave(candidate.dir, candidate.name);
+  }
+}
+
 Look Announcer::decide(Candidate& candidate, const Stat& stat, std::string_view path,
                        Context& context) {
   if (stat.size < options_.min_size) return Look::kDrop;

@@ -25,6 +25,8 @@ class Announcer {
   /// The first scan has ended and this file that it found is not decided: it gets a row, so that a
   /// start knows it; what comes of it is compared with that.
   void keep_undecided(const Candidate& candidate, Context& context);
+  /// It is not finished: it was not there, and loses the row that keep_undecided() gave it.
+  void drop_undecided(const Candidate& candidate);
   /// A temporary name was seen in this watch.
   void note_temporary() { temporaries_seen_ = true; }
   /// A temporary file has not been touched for stalled_after: reported once.

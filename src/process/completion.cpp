@@ -115,7 +115,9 @@ void Completion::look_at(Candidate candidate, Context& context) {
     if (found == Look::kComplete || found == Look::kWait) in_progress_.put(std::move(candidate));
     return;
   }
+  const bool was_found = candidate.stage == Stage::kFound;
   Look result = inspector_.look(candidate, context, path_, stat);
+  if (was_found && candidate.stage == Stage::kPending) announcer_.drop_undecided(candidate);
   if (result == Look::kComplete) result = announcer_.decide(candidate, stat, path_, context);
   if (result == Look::kGone && candidate.naming == Naming::kFromTemporary) {
     // Renamed once more, most likely: the record to come must find it.
