@@ -25,6 +25,8 @@ void Rescans::ask(std::string_view reason, Origin origin, bool absence_counts) {
     due_->reason = reason;
     due_->origin = origin;
   }
+  // Both are owed: first one that gives up nothing, then one that does.
+  both_ = both_ || due_->absence_counts != absence_counts;
   due_->absence_counts = due_->absence_counts && absence_counts;
 }
 
@@ -34,6 +36,7 @@ Nanos Rescans::due_at(Nanos now) const {
 
 Rescans::Due Rescans::take(Nanos now) {
   Due due = *std::exchange(due_, std::nullopt);
+  if (std::exchange(both_, false)) due_ = Due{due.reason, due.origin, true};
   if (due.origin != Origin::kPoll && due.origin != Origin::kStartup) {
     const bool soon = now - last_end_ < kBackOffForget;
     back_off_ = soon ? std::clamp(2 * back_off_, kBackOffFirst, kBackOffMost) : 0;

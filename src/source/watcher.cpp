@@ -253,7 +253,7 @@ void Watcher::adopt() {
   if (was_lost) out_.sink().on_status("restored", {});
   if (!root_.traits().local && options_.start_poller) return tree_.set_root_remote();
   if (scanner_.ever_scanned()) {
-    rescan("restored", Origin::kRescan, false);
+    rescan("restored", Origin::kRescan);
   } else {
     // It came late: what is not there may be still to come.
     scanner_.begin_scan({"startup", Origin::kStartup, !was_lost});

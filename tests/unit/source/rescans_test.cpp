@@ -14,6 +14,22 @@ TEST_CASE("rescans: any number of doubts leave one due, with the stronger reason
   CHECK(due.reason == "overflow");
   CHECK(due.origin == Origin::kOverflow);
   CHECK_FALSE(due.absence_counts);
+}
+
+TEST_CASE("rescans: after one that gives up nothing comes one that does, if both were asked for") {
+  Rescans rescans;
+  rescans.ask("overflow", Origin::kOverflow);
+  rescans.ask("overflow", Origin::kOverflow);
+  CHECK(rescans.take(0).absence_counts);
+  CHECK_FALSE(rescans.pending());
+  rescans.ask("mount", Origin::kRescan, false);
+  rescans.ask("overflow", Origin::kOverflow);
+  CHECK_FALSE(rescans.take(0).absence_counts);
+  REQUIRE(rescans.pending());
+  CHECK(rescans.take(0).absence_counts);
+  CHECK_FALSE(rescans.pending());
+  rescans.ask("mount", Origin::kRescan, false);
+  CHECK_FALSE(rescans.take(0).absence_counts);
   CHECK_FALSE(rescans.pending());
 }
 
