@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "base/error.hpp"
+
 namespace inotifier {
 namespace {
 
@@ -29,8 +31,7 @@ bool is_shortage(int error) {
 }
 
 bool passes(int error) {
-  return is_shortage(error) || error == EIO || error == ETIMEDOUT || error == ESTALE ||
-         error == EAGAIN || error == EINTR;
+  return !is_absence(error) && error != EACCES && error != EPERM && error != ENAMETOOLONG;
 }
 
 bool is_empty(Fs& fs, int handle) {

@@ -16,7 +16,8 @@ namespace inotifier {
 
 /// An errno that says nothing of the directory: the process or the system is short of something.
 bool is_shortage(int error);
-/// An errno after which the same call may succeed: nothing else would look again.
+/// An errno after which the same call may succeed: nothing else would look again. A right that is
+/// given back gives an ATTRIB.
 bool passes(int error);
 /// Whether nothing is in the directory; false if that cannot be seen.
 bool is_empty(Fs& fs, int handle);
