@@ -1,7 +1,8 @@
 // Works on each finished file, and misses none: consumer NAME [ENDPOINT]
 //
-// Kill it at any moment: what was not done comes again, with the same id. SIGTERM and Ctrl-C end it
-// between two files and release the consumer; after a kill the next one waits for the lease to end.
+// Kill it at any moment: what was not done comes again, with the same id. SIGTERM, SIGHUP and
+// Ctrl-C end it between two files and release the consumer; after a kill the next one waits for the
+// lease to end.
 #include <poll.h>
 #include <sys/signalfd.h>
 
@@ -21,6 +22,7 @@ int stop_signals() {
   sigemptyset(&signals);
   sigaddset(&signals, SIGINT);
   sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGHUP);
   sigprocmask(SIG_BLOCK, &signals, nullptr);  // before there are any threads
   return signalfd(-1, &signals, SFD_CLOEXEC);
 }

@@ -1,5 +1,6 @@
 // Receive events from a running daemon: live (Subscriber), or durably (Consumer). A client object
-// belongs to one thread, and must not be used after a fork.
+// belongs to one thread, and to the process that made it: in a forked child its functions throw
+// std::logic_error, and its destructor leaves the parent's connection alone.
 #pragma once
 
 #include <chrono>

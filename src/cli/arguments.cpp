@@ -1,6 +1,8 @@
 #include "cli/arguments.hpp"
 
+#include <fcntl.h>
 #include <fmt/core.h>
+#include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
@@ -11,6 +13,7 @@
 
 #include "base/error.hpp"
 #include "base/suggest.hpp"
+#include "cli/output.hpp"
 #include "config/load.hpp"
 
 namespace inotifier {
@@ -157,14 +160,27 @@ void Options::command(Texts& out) {
 
 void Options::footer(const std::string& text) { app_.footer(text); }
 
+namespace {
+
+/// A stream that was closed (>&-) gets no other file's number: what is printed would go into a
+/// socket or the journal. Writing to standard output fails with EBADF all the same.
+void fill_closed_streams() {
+  for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; ++fd) {
+    if (::fcntl(fd, F_GETFD) == -1) ::open("/dev/null", fd == STDOUT_FILENO ? O_RDONLY : O_RDWR);
+  }
+}
+
+}  // namespace
+
 int run_command_line(int argc, char** argv) {
   // write(2) says EFBIG instead.
   ::signal(SIGXFSZ, SIG_IGN);  // NOLINT(cert-err33-c)
+  fill_closed_streams();
   try {
     const int code = parse_and_run(argc, argv);
     // A reader of the pipe that has gone wants no more.
     if ((std::fflush(stdout) == 0 && std::ferror(stdout) == 0) || errno == EPIPE) return code;
-    throw SetupError(describe("write", "standard output", errno) + ": make room for it");
+    throw SetupError(why_not_written(errno));
   } catch (const ConfigError& error) {
     fmt::print(stderr, "{}\n", error.what());
     return 2;

@@ -218,13 +218,15 @@ void Working::finish(const Jobs::Ended& ended, Nanos now) {
   Work work = std::move(found->second);
   running_.erase(found);
   const std::string reason = reason_of(ended, arguments_.job_timeout);
+  // Whatever its exit code: one that takes TERM for its end exits with 0, and comes again.
+  if (ended.stopped) return;
   if (reason.empty()) {
     ++done_;
     session_.consumer->done(work.event);
-  } else if (!ended.stopped) {
-    ++work.tries;
-    failed_once(std::move(work), reason, now);
-  }  // else it comes again
+    return;
+  }
+  ++work.tries;
+  failed_once(std::move(work), reason, now);
 }
 
 void Working::hold(Work work, const std::string& doubt, Nanos now) {

@@ -203,7 +203,7 @@ struct Printer::Impl {
   /// False if the reader has gone, which is no error of the stream. Throws for others.
   bool written(bool well) const {
     if (well) return true;
-    if (errno != EPIPE) throw SetupError(describe("write", "output", errno));
+    if (errno != EPIPE) throw SetupError(why_not_written(errno));
     std::clearerr(out);
     return false;
   }
@@ -329,6 +329,13 @@ std::string Table::text() const {
 
 void check_types(const std::vector<std::string>& types) {
   if (const std::string why = why_no_type(types); !why.empty()) throw UsageError(visible(why));
+}
+
+std::string why_not_written(int error) {
+  std::string text = describe("write", "standard output", error);
+  if (error == ENOSPC || error == EDQUOT || error == EFBIG) text += ": make room for it";
+  if (error == EBADF) text += ": it is closed; to print nothing, send it to /dev/null";
+  return text;
 }
 
 std::string human_size(std::int64_t bytes) {

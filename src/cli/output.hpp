@@ -61,6 +61,9 @@ class Table {
 /// Throws UsageError for one that nobody publishes, which would be waited for in silence.
 void check_types(const std::vector<std::string>& types);
 
+/// The message for a failed write to standard output.
+std::string why_not_written(int error);
+
 /// "0 B", "1023 B", "1.5 KiB", "12.0 GiB".
 std::string human_size(std::int64_t bytes);
 

@@ -57,8 +57,9 @@ class PrintingOwner final : public Runner::Owner {
     heard_ = true;
     if (commands_) {
       commands_->add(event);
-    } else if (!printer_.print(event)) {
-      runner->stop();  // the reader has gone
+    } else if (!is_printed(event)) {
+      ++unprinted_;
+      runner->stop();
     }
   }
 
@@ -88,19 +89,35 @@ class PrintingOwner final : public Runner::Owner {
   }
 
   int exit_code() const {
+    if (!failure_.empty()) return 1;
     if (timed_out_) return 3;
     return commands_ && commands_->failed() > 0 ? 1 : 0;
   }
 
-  /// Files that the end has left without a command.
-  std::size_t left() const { return commands_ ? commands_->waiting() : 0; }
+  /// Files that the end has left without a command, or unprinted.
+  std::size_t left() const { return commands_ ? commands_->waiting() : unprinted_; }
+
+  /// Why printing has failed; empty if it has not, or the reader has gone.
+  const std::string& failure() const { return failure_; }
 
   Runner* runner = nullptr;
 
  private:
+  /// The events of a turn are all published, also after one that could not be printed.
+  bool is_printed(const Event& event) {
+    try {
+      return unprinted_ == 0 && printer_.print(event);
+    } catch (const SetupError& error) {
+      failure_ = error.what();
+      return false;
+    }
+  }
+
   OutputOptions output_;
   Printer printer_;
   std::optional<CommandRunner> commands_;
+  std::size_t unprinted_ = 0;
+  std::string failure_;
   std::int64_t taken_ = 0;
   bool heard_ = false;
   bool timed_out_ = false;
@@ -184,11 +201,13 @@ int run_watch(const WatchArguments& arguments) {
     fmt::print(stderr, "inotifier: watching {}; Ctrl-C ends it\n", named(config.watches));
   }
   runner.run();
+  if (!owner.failure().empty()) fmt::print(stderr, "inotifier: {}\n", owner.failure());
   if (const std::size_t left = owner.left(); left > 0 && !arguments.journal.empty()) {
-    fmt::print(stderr,
-               "inotifier: no command was run for {} files that were announced; they are not "
-               "announced again\n",
-               left);
+    const std::string what =
+        arguments.command.empty()
+            ? fmt::format("{} files that were announced were not printed", left)
+            : fmt::format("no command was run for {} files that were announced", left);
+    fmt::print(stderr, "inotifier: {}; they are not announced again\n", what);
   }
   return owner.exit_code();
 }

@@ -120,6 +120,7 @@ Consumer& Consumer::operator=(Consumer&&) noexcept = default;
 
 std::optional<Event> Consumer::next(milliseconds timeout) {
   Impl& impl = *impl_;
+  impl.link.check_process();  // events in hand are the parent's
   const auto start = Clock::now();
   const auto deadline = timeout < milliseconds(0) ? Clock::time_point::max() : start + timeout;
   impl.looked = false;

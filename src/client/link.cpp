@@ -32,7 +32,7 @@ Link::Link(Connection connection) : connection_(std::move(connection)) {
   const auto start = Clock::now();
   make_socket();
   try {
-    wait_for_peer(*monitor_, connection_.endpoint, Peer::kFetch, keys_.any(),
+    wait_for_peer(*sockets_->monitor, connection_.endpoint, Peer::kFetch, keys_.any(),
                   connection_.connect_timeout);
   } catch (const ConnectionError& error) {
     throw found ? with_places(error, Peer::kFetch) : error;
@@ -42,12 +42,12 @@ Link::Link(Connection connection) : connection_(std::move(connection)) {
 
 void Link::make_socket() {
   lost_ = false;
-  monitor_.reset();
-  socket_.reset();
-  socket_.emplace(context_, zmq::socket_type::dealer);
-  set_up_socket(*socket_, connection_.endpoint, keys_);
-  monitor_.emplace(context_, *socket_);
-  connect(*socket_, connection_.endpoint, Peer::kFetch);
+  sockets_->monitor.reset();
+  sockets_->socket.reset();
+  sockets_->socket.emplace(sockets_->context, zmq::socket_type::dealer);
+  set_up_socket(*sockets_->socket, connection_.endpoint, keys_);
+  sockets_->monitor.emplace(sockets_->context, *sockets_->socket);
+  connect(*sockets_->socket, connection_.endpoint, Peer::kFetch);
 }
 
 void Link::greet(Clock::time_point deadline) {
@@ -91,7 +91,7 @@ void Link::renew() { make_socket(); }
 
 void Link::forget_refusals() {
   bool refused = false;
-  while (const int event = monitor_->next(Clock::now())) {
+  while (const int event = sockets_->monitor->next(Clock::now())) {
     if (event == ZMQ_EVENT_DISCONNECTED) lost_ = true;
     refused = refused || event == ZMQ_EVENT_HANDSHAKE_FAILED_AUTH ||
               event == ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL;
@@ -103,7 +103,7 @@ void Link::send(std::string_view body) {
   zmq::message_t message(body.data(), body.size());
   // The queue of a socket takes a thousand messages, connected or not; there are never more than a
   // few.
-  if (zmq_msg_send(message.handle(), socket_->handle(), ZMQ_DONTWAIT) < 0 &&
+  if (zmq_msg_send(message.handle(), sockets_->socket->handle(), ZMQ_DONTWAIT) < 0 &&
       zmq_errno() != EAGAIN) {
     throw zmq::error_t();
   }
@@ -112,7 +112,7 @@ void Link::send(std::string_view body) {
 std::optional<Reply> Link::receive() {
   zmq::message_t frame;
   do {
-    if (zmq_msg_recv(frame.handle(), socket_->handle(), ZMQ_DONTWAIT) >= 0) continue;
+    if (zmq_msg_recv(frame.handle(), sockets_->socket->handle(), ZMQ_DONTWAIT) >= 0) continue;
     if (zmq_errno() == EINTR) continue;
     if (zmq_errno() != EAGAIN) throw zmq::error_t();
     return std::nullopt;  // the frames of a message arrive together
@@ -121,7 +121,7 @@ std::optional<Reply> Link::receive() {
 }
 
 bool Link::disconnected() {
-  while (const int event = monitor_->next(Clock::now())) {
+  while (const int event = sockets_->monitor->next(Clock::now())) {
     throw_if_refused(event, connection_.endpoint, Peer::kFetch, keys_.any());
     if (event == ZMQ_EVENT_DISCONNECTED) lost_ = true;
   }
@@ -129,8 +129,8 @@ bool Link::disconnected() {
 }
 
 Link::Woken Link::wait(Clock::time_point deadline, int wake_fd) {
-  zmq_pollitem_t items[3] = {{socket_->handle(), 0, ZMQ_POLLIN, 0},
-                             {monitor_->handle(), 0, ZMQ_POLLIN, 0},
+  zmq_pollitem_t items[3] = {{sockets_->socket->handle(), 0, ZMQ_POLLIN, 0},
+                             {sockets_->monitor->handle(), 0, ZMQ_POLLIN, 0},
                              {nullptr, wake_fd, ZMQ_POLLIN, 0}};
   const int count = zmq_poll(items, wake_fd >= 0 ? 3 : 2, milliseconds_until(deadline));
   if (count < 0 && zmq_errno() != EINTR) throw zmq::error_t();

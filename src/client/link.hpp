@@ -6,10 +6,10 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <zmq.hpp>
 
 #include "client/connection.hpp"
 #include "client/reply.hpp"
+#include "client/sockets.hpp"
 
 namespace inotifier {
 
@@ -18,6 +18,9 @@ class Link {
   /// Connects and says hello. Throws ConnectionError, within connect_timeout and half a second
   /// more; RequestError if the daemon answers with one.
   explicit Link(Connection connection);
+
+  /// Throws std::logic_error in a forked child, as all below do.
+  void check_process() const { sockets_.check(); }
 
   const std::string& endpoint() const { return connection_.endpoint; }
   /// The reply to hello.
@@ -47,10 +50,8 @@ class Link {
 
   Connection connection_;
   ClientKeys keys_;
-  zmq::context_t context_{1};
-  std::optional<zmq::socket_t> socket_;
-  std::optional<Monitor> monitor_;  // ends before the socket it watches
-  bool lost_ = false;               // the monitor has told of a lost connection
+  OwnSockets sockets_;
+  bool lost_ = false;  // the monitor has told of a lost connection
   Value hello_;
 };
 

@@ -4,6 +4,7 @@
 
 #include "client/connection.hpp"
 #include "client/reply.hpp"
+#include "client/sockets.hpp"
 #include "inotifier/client.hpp"
 #include "inotifier/wire.hpp"
 #include "wire/codec.hpp"
@@ -38,6 +39,8 @@ struct Subscriber::Impl {
     }
     const ClientKeys keys = read_client_keys(options.server_key, options.key);
     has_keys = keys.any();
+    zmq::socket_t& socket = sockets->socket.emplace(sockets->context, zmq::socket_type::sub);
+    Monitor& monitor = sockets->monitor.emplace(sockets->context, socket);
     set_up_socket(socket, options.endpoint, keys);
     socket.set(zmq::sockopt::rcvhwm, 100'000);
     for (const std::string& prefix : prefixes) socket.set(zmq::sockopt::subscribe, prefix);
@@ -63,7 +66,7 @@ struct Subscriber::Impl {
 
   /// One frame; false if there is none now.
   bool receive(zmq::message_t& frame) {
-    if (zmq_msg_recv(frame.handle(), socket.handle(), ZMQ_DONTWAIT) >= 0) return true;
+    if (zmq_msg_recv(frame.handle(), sockets->socket->handle(), ZMQ_DONTWAIT) >= 0) return true;
     if (zmq_errno() != EAGAIN && zmq_errno() != EINTR) throw zmq::error_t();
     return false;
   }
@@ -71,7 +74,7 @@ struct Subscriber::Impl {
   /// News of the connection. After a refusal nothing more will come.
   void look() {
     try {
-      while (const int event = monitor.next(Clock::now())) {
+      while (const int event = sockets->monitor->next(Clock::now())) {
         throw_if_refused(event, options.endpoint, Peer::kPublisher, has_keys);
       }
     } catch (const ConnectionError& error) {
@@ -159,9 +162,7 @@ struct Subscriber::Impl {
 
   Options options;
   std::vector<std::string> prefixes;  // empty = all
-  zmq::context_t context{1};
-  zmq::socket_t socket{context, zmq::socket_type::sub};
-  Monitor monitor{context, socket};  // ends before the socket it watches
+  OwnSockets sockets;
   bool has_keys = false;
   std::optional<ConnectionError> refusal;  // thrown when what came before it is given out
   bool live = false;
@@ -185,8 +186,8 @@ std::optional<Event> Subscriber::next(std::chrono::milliseconds timeout) {
       if (!for_ever && Clock::now() >= deadline) return std::nullopt;
     }
     if (impl_->refusal) throw *impl_->refusal;
-    zmq_pollitem_t items[] = {{impl_->socket.handle(), 0, ZMQ_POLLIN, 0},
-                              {impl_->monitor.handle(), 0, ZMQ_POLLIN, 0}};
+    zmq_pollitem_t items[] = {{impl_->sockets->socket->handle(), 0, ZMQ_POLLIN, 0},
+                              {impl_->sockets->monitor->handle(), 0, ZMQ_POLLIN, 0}};
     const int count = zmq_poll(items, 2, for_ever ? -1 : milliseconds_until(deadline));
     if (count < 0 && zmq_errno() != EINTR) throw zmq::error_t();
     if (count < 0 || (count == 0 && Clock::now() >= deadline)) return std::nullopt;

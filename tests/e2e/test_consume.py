@@ -507,6 +507,33 @@ def test_what_could_not_be_printed_is_not_acked(durable, inotifier):
     assert (paths_of(out), code) == (["a", "b"], 0), err
 
 
+def closed_streams(*numbers):
+    """For preexec_fn: as a shell's <&-, >&- and 2>&-."""
+
+    def close():
+        for number in numbers:
+            os.close(number)
+
+    return close
+
+
+def test_what_is_printed_to_a_closed_stream_is_not_acked(durable, inotifier):
+    make(durable, "a")
+    words = ("consume", "c", "file.completed", "--until-empty")
+    _, err, code = finish(inotifier(*words, preexec_fn=closed_streams(1)))
+    assert code == 1 and "write standard output" in err and "EBADF" in err
+    out, err, code = finish(inotifier(*words))
+    assert (paths_of(out), code) == (["a"], 0), err
+
+
+def test_no_stream_need_be_open(durable, inotifier, workdir):
+    make(durable, "a")
+    command = ["cp", "{path}", str(workdir / "out")]
+    words = ("consume", "c", "file.completed", "--until-empty", "--", *command)
+    _, _, code = finish(inotifier(*words, preexec_fn=closed_streams(0, 1, 2)))
+    assert code == 0 and (workdir / "out" / "a").exists()
+
+
 def test_a_hangup_lets_running_commands_end(durable, inotifier, workdir):
     make(durable, "a")
     log = workdir / "log"
@@ -573,6 +600,20 @@ def test_a_second_signal_ends_them(durable, inotifier, workdir):
     process.send_signal(signal.SIGINT)
     _, err, code = finish(process)
     assert code == 0, err
+    out, _, _ = finish(inotifier("consume", "c", "--until-empty"))
+    assert paths_of(out) == ["a"]
+
+
+def test_a_command_that_was_ended_is_not_done_whatever_it_says(durable, inotifier, workdir):
+    make(durable, "a")
+    body = "trap 'exit 0' TERM; echo here; while :; do sleep 1000 & wait; done"
+    process = inotifier("consume", "c", "file.completed", "--", "sh", "-c", body)
+    assert process.stdout.readline() == b"here\n"
+    process.send_signal(signal.SIGTERM)
+    assert "waiting" in process.stderr.readline().decode()
+    process.send_signal(signal.SIGTERM)
+    _, err, code = finish(process)
+    assert code == 0 and "0 done" in err
     out, _, _ = finish(inotifier("consume", "c", "--until-empty"))
     assert paths_of(out) == ["a"]
 

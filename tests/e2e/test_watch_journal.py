@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 
@@ -173,6 +174,17 @@ def test_what_no_command_was_run_for_is_told(workdir, watch):
     finally:
         os.kill(pid, signal.SIGKILL)
     assert "no command was run for 2 files" in run.err.read_text()
+
+
+def test_what_was_not_printed_is_told(workdir, processes):
+    for name in "abc":
+        (workdir / "in" / name).write_bytes(b"1")
+    words = ["watch", "--existing", "--journal", workdir / "out" / "seen.db", workdir / "in"]
+    with open("/dev/full", "wb") as full:
+        process = processes([BINARY, *words], stdout=full, stderr=subprocess.PIPE, text=True)
+        _, err = process.communicate(timeout=10 * PATIENCE)
+    assert process.returncode == 1
+    assert "ENOSPC" in err and re.search(r"[1-3] files that were announced were not printed", err)
 
 
 def test_a_journal_serves_one_watch(workdir, watch):

@@ -1,6 +1,7 @@
 """Signals, @on, handlers, and what a site's tests use: deliver."""
 
 import asyncio
+import concurrent.futures
 import functools
 import json
 import os
@@ -227,6 +228,31 @@ def test_what_is_async_is_run_before_it_is_done(receivers, settings):
     assert deliver("file.completed", path="/in/a").status == "done"
     assert handled[0].path == "/in/a"
     assert sorted(handled[1:]) == [(w, "/in/a") for w in ("connect", "object", "on", "on")]
+
+
+@pytest.mark.django_db
+def test_what_comes_later_is_waited_for(receivers):
+    """A coroutine that a coroutine returns, and a pool's work."""
+    handled.clear()
+
+    async def nested(sender, event, **kwargs):
+        return note(event)
+
+    async def note(event):
+        await asyncio.sleep(0)
+        handled.append(("nested", event.path))
+
+    class Submitted(concurrent.futures.Future):
+        def result(self, timeout=None):
+            handled.append(("pool", "/in/a"))
+
+    def submit(sender, event, **kwargs):
+        return Submitted()
+
+    signals.on("file.completed")(nested)
+    signals.file_completed.connect(submit)
+    assert deliver("file.completed", path="/in/a").status == "done"
+    assert sorted(handled) == [("nested", "/in/a"), ("pool", "/in/a")]
 
 
 @pytest.mark.django_db

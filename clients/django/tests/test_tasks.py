@@ -37,6 +37,21 @@ def test_it_is_enqueued_with_the_mark(settings):
     assert [each.path for each in Work.objects.all()] == [r"/in/caf\xe9"]
 
 
+class AsyncQueue:
+    async def enqueue(self, value):
+        ran.append(event_of(value).path)
+
+
+async_store = AsyncQueue()
+
+
+def test_an_async_enqueue_is_run(settings):
+    settings.INOTIFIER = {**SETTING, "TASKS": {"incoming": f"{__name__}.async_store"}}
+    ran.clear()
+    deliver("file.completed", path="/in/a")
+    assert ran == ["/in/a"]
+
+
 def test_what_is_rolled_back_is_not_enqueued(settings, receivers):
     settings.INOTIFIER = SETTING
 

@@ -1,6 +1,8 @@
 """One row: its receivers and its mark, in one transaction."""
 
+import asyncio
 import datetime
+import functools
 
 import pytest
 from django.db import IntegrityError, connection, transaction
@@ -74,7 +76,10 @@ def test_what_raises_leaves_nothing_but_its_traceback(receivers, carefulness):
     assert before < row.next_try <= timezone.now() + datetime.timedelta(seconds=1)
 
 
-@pytest.mark.parametrize("how", [SystemExit(1), IntegrityError("raised, not by the database")])
+@pytest.mark.parametrize(
+    "how",
+    [SystemExit(1), asyncio.CancelledError(), IntegrityError("raised, not by the database")],
+)
 def test_whatever_it_raises(receivers, carefulness, how):
     @receivers.on("file.completed")
     def receive(sender, event, **kwargs):
@@ -84,6 +89,20 @@ def test_whatever_it_raises(receivers, carefulness, how):
     run_all()
     row.refresh_from_db()
     assert row.status == "failed" and type(how).__name__ in row.traceback
+
+
+def test_an_async_hook_is_refused(receivers, carefulness):
+    async def hook():
+        pass
+
+    @receivers.on("file.completed")
+    def receive(sender, event, **kwargs):
+        transaction.on_commit(functools.partial(hook))
+
+    row = add()
+    run_all()
+    row.refresh_from_db()
+    assert row.status == "failed" and "async_to_sync" in row.traceback
 
 
 def test_an_error_of_the_database_in_a_receiver(receivers, carefulness):

@@ -75,6 +75,22 @@ def test_a_reader_that_goes_away_loses_nothing(daemon, command):
     assert json.loads(out)["subject"] == "b"
 
 
+def test_what_cannot_be_printed_is_not_acknowledged(daemon, command, processes):
+    put(daemon, "a")
+    words = ["--consumer", "c", "--endpoint", daemon.fetch_endpoint, "file.completed", "-n", "1"]
+    for stdout, reason in ((">&-", "it is closed"), (">/dev/full", "No space left")):
+        process = processes(
+            ["sh", "-c", f'exec "$@" {stdout}', "sh", PYTHON, "-B", "-m", "inotifier", *words],
+            env=environment(),
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        _, err = process.communicate(timeout=LIMIT)
+        assert process.returncode == 1 and reason in err and len(err.splitlines()) == 1
+    out, _ = command(*words, "--json").communicate(timeout=LIMIT)
+    assert json.loads(out)["subject"] == "a"
+
+
 def test_errors(workdir, command):
     process = command("--endpoint", f"ipc://{workdir}/none")
     out, err = process.communicate(timeout=LIMIT)

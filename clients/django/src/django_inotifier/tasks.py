@@ -7,6 +7,7 @@ import inotifier
 from django.utils.module_loading import import_string
 
 from . import conf
+from .answers import run_to_its_end
 
 
 class TaskFailed(Exception):
@@ -16,7 +17,7 @@ class TaskFailed(Exception):
 def enqueue(path: str, event: inotifier.Event) -> None:
     """In the transaction that is open: a backend that keeps tasks in the site's database takes them
     back with it."""
-    result = import_string(path).enqueue(event.as_dict())
+    result = run_to_its_end(import_string(path).enqueue(event.as_dict()), path)
     # Such a backend keeps what was raised to itself; the event must not be done then.
     if str(getattr(result, "status", "")) == "FAILED":
         errors = getattr(result, "errors", None) or ()

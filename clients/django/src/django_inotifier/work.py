@@ -15,6 +15,7 @@ from django.db import Error, connections, transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
+from .answers import check_hooks
 from .dispatch import dispatch
 from .inbox import database
 from .models import InboxEvent
@@ -125,7 +126,10 @@ class Worker:
         try:
             with transaction.atomic(using=self.using):
                 dispatch(row)
-        except (Exception, SystemExit) as error:
+                check_hooks(hook[1] for hook in connection.run_on_commit[before:])
+        except KeyboardInterrupt:
+            raise  # the process is to end; the row is as it was
+        except BaseException as error:  # SystemExit and asyncio.CancelledError are no Exception
             text = traceback.format_exc()
             try:
                 self._fail(row, text)

@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import errno
 import os
 import signal
 import sys
@@ -72,6 +73,9 @@ def warn(gap: Gap) -> None:
 def main(words: Optional[List[str]] = None) -> int:
     given = parse(words)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    if sys.stdout is None:  # print() would say nothing, and all of it would be acknowledged
+        print("inotifier: write standard output: it is closed", file=sys.stderr)
+        return 1
     # What a terminal's encoding cannot show must not end the program.
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(errors="backslashreplace")
@@ -91,10 +95,13 @@ def main(words: Optional[List[str]] = None) -> int:
         return 1
     except KeyboardInterrupt:
         pass
-    except BrokenPipeError:
-        # Nobody reads any more; nor must Python complain of that at its end.
+    except OSError as error:
+        # Python must not try again, and complain, at its end.
         with contextlib.suppress(OSError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if error.errno != errno.EPIPE:  # else nobody reads any more
+            print(f"inotifier: write standard output: {error.strerror}", file=sys.stderr)
+            return 1
     return 0
 
 
