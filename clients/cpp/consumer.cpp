@@ -65,6 +65,10 @@ int main(int argc, char** argv) try {
     if (!event) continue;
     try {
       work(*event);
+      if (!std::cout) {  // no file's fault, and this one is not done
+        std::cerr << "the output cannot be written\n";
+        return 1;
+      }
       consumer.done(*event);
     } catch (const std::exception& error) {
       consumer.fail(*event, error.what(), 1);  // kept: inotifier failed NAME, inotifier retry NAME

@@ -50,7 +50,7 @@ interface Selection<T extends EventType> extends Connection, Filters<T> {
   roots?: Roots | undefined;
   /** Ends the loop: next() gives null. A loop body that is running comes to its end first. */
   signal?: AbortSignal | undefined;
-  /** SIGTERM and SIGINT end the loop as `signal` does; a second one ends the process (false). */
+  /** SIGTERM, SIGINT and SIGHUP end the loop as `signal` does; a second one ends the process (false). */
   stopSignals?: boolean | undefined;
 }
 

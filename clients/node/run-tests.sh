@@ -1,6 +1,7 @@
 #!/bin/bash
 # Installs what the client needs into a directory of its own, and runs its linter, the type check and
 # its tests there; with the argument `lint` the linter and the type check only. INOTIFIER is the daemon.
+# With numbers (22 24) the tests run on these versions of Node, too, which npm brings.
 # Exit code 77: node or npm are missing, nothing was tested.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
@@ -28,3 +29,6 @@ npm run --silent types
 echo "lint, types: ok"
 [ "${1-}" != lint ] || exit 0
 node --test test/*.test.js
+for version in "$@"; do
+  npm exec --yes --package="node@$version" -- node --test test/*.test.js
+done

@@ -14,6 +14,8 @@ from harness import PATIENCE, PROJECT, wait_for
 BUILD = pathlib.Path(os.environ["INOTIFIER"]).parent
 README = "clients/cpp/README.md"
 
+UNTIL_EMPTY = ["consume", "--until-empty", "--json", "--endpoint"]
+
 # What the README's program takes for granted.
 GIVEN = """#include <iostream>
 #include <string>
@@ -128,6 +130,11 @@ def test_the_examples_for_cpp(workdir, durable, processes, compiled):
         consumer.send_signal(number)
         assert consumer.wait(10 * PATIENCE) == 0
         assert owned(durable, "c") == ["no"]
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run([programs / "consumer", "d", durable.fetch_endpoint], stdout=full)
+    assert done.returncode == 1
+    listed = run(os.environ["INOTIFIER"], *UNTIL_EMPTY, durable.fetch_endpoint, "d")
+    assert f"{workdir}/in" in listed, "what could not be printed was not acked"
     recent = run(programs / "recent", "2026-01-01T00:00:00Z", durable.fetch_endpoint)
     assert f"{workdir}/in" in recent
     for program in ("consumer", "recent"):
@@ -161,5 +168,5 @@ def test_the_code_in_the_readme_for_cpp(workdir, durable, processes, compiled):
     )
     out, _ = forking.communicate(timeout=20 * PATIENCE)
     assert forking.returncode == 0 and b"after a fork, make a new one" in out, out
-    words = ["consume", "forking", "--until-empty", "--endpoint", durable.fetch_endpoint]
-    assert len(run(os.environ["INOTIFIER"], *words, "--json").splitlines()) >= 3
+    listed = run(os.environ["INOTIFIER"], *UNTIL_EMPTY, durable.fetch_endpoint, "forking")
+    assert len(listed.splitlines()) >= 3

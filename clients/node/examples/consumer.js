@@ -1,8 +1,8 @@
 #!/usr/bin/env node
 // Works on each finished file, and misses none: consumer.js NAME [ENDPOINT]
 //
-// Kill it at any moment: what was not done comes again, with the same id. SIGTERM and Ctrl-C let the
-// work in hand come to its end.
+// Kill it at any moment: what was not done comes again, with the same id. SIGTERM, SIGHUP and Ctrl-C
+// let the work in hand come to its end.
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { pipeline } from "node:stream/promises";
@@ -13,6 +13,9 @@ if (!name) {
   console.error("usage: consumer.js NAME [ENDPOINT]");
   process.exit(2);
 }
+
+// console.log passes over what it could not write, and the event would be done.
+process.stdout.on("error", (error) => process.exit(error.code === "EPIPE" ? 0 : 1));
 
 async function work(event) {
   const hash = createHash("sha256");

@@ -5,6 +5,7 @@ import { once } from "node:events";
 import fs from "node:fs";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
+import { consume } from "../src/index.js";
 import { Daemon, test, waitFor } from "./daemon.js";
 
 const here = (name) => fileURLToPath(new URL(name, import.meta.url));
@@ -39,6 +40,21 @@ test("examples/consumer.js", async (t) => {
   const [code] = await tells(t, daemon, argv, `${daemon.root}/file-1\n`);
   assert.equal(code, 0);
   assert.equal((await daemon.consumer("c")).owned, false);
+});
+
+test("examples/consumer.js acks nothing that nobody reads", async (t) => {
+  const daemon = await new Daemon(t).start();
+  const argv = [here("../examples/consumer.js"), "c", daemon.fetch];
+  const child = spawn(process.execPath, argv, { stdio: ["ignore", "pipe", "ignore"] });
+  t.after(() => child.kill("SIGKILL"));
+  const exit = once(child, "exit");
+  child.stdout.destroy();
+  const [first] = daemon.writeMany("a", 2);
+  assert.deepEqual(await exit, [0, null]);
+  await daemon.request("seek", { consumer: "c", to: (await daemon.consumer("c")).position });
+  const next = consume("c", { endpoint: daemon.fetch });
+  t.after(() => next.close());
+  assert.equal((await next.next(5)).path, first);
 });
 
 test("examples/subscriber.js", async (t) => {

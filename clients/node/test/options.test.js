@@ -85,7 +85,7 @@ test("update changes what a consumer wants, and what a running one fetches", asy
   await assert.rejects(consumer.update({ types: ["file.move"] }), { name: "RangeError" });
 });
 
-for (const signal of ["SIGTERM", "SIGINT"]) {
+for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"]) {
   test(`${signal} with stopSignals: what is in hand is finished, the consumer is free at once`, async (t) => {
     const daemon = await new Daemon(t).start();
     const [first, second] = daemon.writeMany("a", 2);

@@ -4,7 +4,7 @@ import { consume } from "../src/index.js";
 const [name, endpoint, fault] = process.argv.slice(2);
 const options = { endpoint, types: ["file.completed"], stopSignals: true };
 for await (const event of consume(name, options)) {
-  const told = new Promise((done) => process.on("SIGTERM", done).on("SIGINT", done));
+  const told = new Promise((done) => process.on("SIGTERM", done).on("SIGINT", done).on("SIGHUP", done));
   console.log(event.path);
   if (fault) throw new Error(fault);
   await told;
