@@ -14,4 +14,6 @@ file=$2
 part=$directory/.$INOTIFIER_ID.$$
 trap 'rm -f -- "$part"' EXIT
 gzip -c -- "$file" >"$part"
+sync -- "$part" # what is acked must be there after a power cut, too
 mv -- "$part" "$directory/$INOTIFIER_ID.gz"
+sync -- "$directory"

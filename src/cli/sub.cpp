@@ -57,6 +57,7 @@ struct SubArguments {
   Connection connection;       ///< to the publisher
   std::string fetch_endpoint;  ///< for `since`
   std::string since;           ///< a position of the journal to read from first; "" = none
+  bool until_empty = false;    ///< with `since`: stop when there is nothing more
   OutputOptions output;
 };
 
@@ -123,6 +124,10 @@ class Listening {
       from = {{"after", page.cursor}, {"stream", page.stream}};
       check_time();
       if (!page.events.empty() || page.behind > 0) continue;
+      if (arguments_.until_empty) {
+        result_ = 0;
+        return;
+      }
       if (last_round) return;
       if (!subscriber_) subscribe();
       if (held_.empty()) {
@@ -202,6 +207,9 @@ class Listening {
 };
 
 int run_sub(const SubArguments& arguments) {
+  if (arguments.until_empty && arguments.since.empty()) {
+    throw UsageError("--until-empty: what is published has no end; it goes with --since");
+  }
   Listening listening(arguments);
   check_types(arguments.types);
   try {
@@ -219,6 +227,8 @@ void describe_sub(Options& options, SubArguments& sub) {
   options.repeated("--watch", sub.watches, "only of this watch; may be given several times");
   options.text("--since", sub.since,
                "first read back from there: a duration (1h), a time, a position, start");
+  options.flag("--until-empty", sub.until_empty,
+               "with --since: stop when all that was published so far is printed");
   options.connection(sub.connection, "where the daemon publishes (ipc://... tcp://...)");
   options.text("--fetch-endpoint", sub.fetch_endpoint, "where to read back from");
   options.output(sub.output);

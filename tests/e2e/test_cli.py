@@ -446,6 +446,7 @@ def test_help_and_version():
         ["retry", "c", "x"],
         ["failed", "c", "--format", "{pth}"],
         ["sub", "--since", "yesterday"],
+        ["sub", "--until-empty"],
     ],
 )
 def test_usage_errors(words):

@@ -186,6 +186,14 @@ def test_sub_since(durable, inotifier):  # noqa: F811
     assert (out, code) == (b"", 3), err
 
 
+def test_sub_since_until_empty(durable, inotifier):  # noqa: F811
+    make(durable, "a", "b")
+    words = ("sub", "file.completed", "--since", "1h", "--until-empty")
+    out, err, code = finish(inotifier(*words))
+    assert (paths_of(out), code) == (["a", "b"], 0), err
+    assert finish(inotifier(*words, "--watch", "other"))[::2] == (b"", 0)
+
+
 def test_sub_since_goes_on_live_without_gap_or_duplicate(durable, inotifier):  # noqa: F811
     names = [f"f{i:03}" for i in range(300)]
     make(durable, *names[:100])
