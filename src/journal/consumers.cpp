@@ -43,10 +43,10 @@ struct Consumers::Statements {
   explicit Statements(sqlite::Database& db)
       : add(db,
             "INSERT INTO consumers(name, position, types, watches, created, seen, owner, lease, "
-            "snapshot, used) VALUES(?,?,?,?,?,?,?,?,?,?)"),
+            "snapshot, used, good, unsure) VALUES(?,?,?,?,?,?,?,?,?,?,?,?)"),
         set(db,
             "UPDATE consumers SET position=?, types=?, watches=?, seen=?, owner=?, lease=?, "
-            "snapshot=?, used=? WHERE id=?"),
+            "snapshot=?, used=?, good=?, unsure=? WHERE id=?"),
         drop(db, "DELETE FROM consumers WHERE id=?"),
         put_failure(db,
                     "INSERT OR REPLACE INTO failures(consumer, position, time, tries, reason, "
@@ -98,7 +98,7 @@ void Consumers::load(Nanos mono) {
   std::map<std::uint32_t, StoredConsumer*> by_id;
   sqlite::Statement read(*journal_.database(),
                          "SELECT id, name, position, types, watches, created, seen, owner, lease, "
-                         "snapshot, used FROM consumers");
+                         "snapshot, used, good, unsure FROM consumers");
   while (read.step()) {
     auto consumer = std::make_unique<StoredConsumer>();
     consumer->id = static_cast<std::uint32_t>(read.integer(0));
@@ -114,7 +114,11 @@ void Consumers::load(Nanos mono) {
     consumer->expires = mono + consumer->kept.lease;
     consumer->in_use = mono + kBackAfterStart;
     consumer->delivered = consumer->kept.position;
-    consumer->trusted = journal_.events().started_after();
+    consumer->kept.good = read.position(11);
+    consumer->kept.unsure = read.position(12);
+    consumer->trusted = consumer->kept.position < consumer->kept.unsure
+                            ? consumer->kept.good
+                            : journal_.events().started_after();
     by_id[consumer->id] = consumer.get();
     consumers_[consumer->name] = std::move(consumer);
   }
@@ -146,7 +150,6 @@ StoredConsumer& Consumers::add(std::string_view name) {
   auto& consumer = consumers_[std::string(name)];
   consumer = std::make_unique<StoredConsumer>();
   consumer->name = name;
-  consumer->trusted = journal_.events().started_after();
   change(*consumer, true);
   return *consumer;
 }
@@ -160,6 +163,16 @@ void Consumers::change(StoredConsumer& consumer, bool lasting) {
   changed_.push_back(&consumer);
 }
 
+void Consumers::doubt_beyond(StoredConsumer& consumer, std::uint64_t until) {
+  StoredConsumer::Kept& kept = consumer.kept;
+  const std::uint64_t end = std::max({consumer.delivered, consumer.trusted, kept.unsure});
+  consumer.delivered = std::min(consumer.delivered, until);
+  consumer.trusted = std::min(consumer.trusted, until);
+  if (until >= end) return;
+  kept.good = until;
+  kept.unsure = end;
+}
+
 void Consumers::write(StoredConsumer& consumer) {
   const StoredConsumer::Kept& kept = consumer.kept;
   const std::string types = pack(consumer.filter.filter().types);
@@ -170,15 +183,14 @@ void Consumers::write(StoredConsumer& consumer) {
     add.bind_blob(4, watches).bind(5, kept.created).bind(6, kept.seen);
     add.bind_text(7, kept.owner).bind(8, kept.lease);
     kept.snapshot ? add.bind_blob(9, *kept.snapshot) : add.bind_null(9);
-    add.bind(10, kept.used);
-    add.run();
+    add.bind(10, kept.used).bind(11, kept.good).bind(12, kept.unsure).run();
     return;
   }
   sqlite::Statement& set = statements_->set;
   set.bind(1, kept.position).bind_blob(2, types).bind_blob(3, watches).bind(4, kept.seen);
   set.bind_text(5, kept.owner).bind(6, kept.lease);
   kept.snapshot ? set.bind_blob(7, *kept.snapshot) : set.bind_null(7);
-  set.bind(8, kept.used).bind(9, consumer.id).run();
+  set.bind(8, kept.used).bind(9, kept.good).bind(10, kept.unsure).bind(11, consumer.id).run();
 }
 
 bool Consumers::transact(bool lasting, const std::function<void()>& work) {

@@ -35,6 +35,8 @@ struct StoredConsumer {
     std::string owner;           ///< the client that has it; "" = nobody
     Nanos lease = 0;
     std::optional<std::string> snapshot;  ///< see Snapshot; nothing: none, or done
+    std::uint64_t good = 0;    ///< acks of what was delivered before an update or a seek are good
+    std::uint64_t unsure = 0;  ///< up to there, until the position has passed this one
   } kept;
   TopicFilter filter;
   std::set<std::uint64_t> failed;  ///< positions of what was given up
@@ -81,6 +83,9 @@ class Consumers {
   /// Call it before anything of `kept`, `filter`, `delivered`, `trusted` or `clear` is changed.
   /// `lasting`: what a power cut must not take back, because nobody would do it again.
   void change(StoredConsumer& consumer, bool lasting = false);
+  /// What was delivered beyond `until`, also in an earlier run, must be delivered anew before it is
+  /// acked. After change().
+  static void doubt_beyond(StoredConsumer& consumer, std::uint64_t until);
   /// It was asked for, or is waited for, now.
   void note_used(StoredConsumer& consumer, const Now& now);
   bool has_changes() const { return !changed_.empty(); }

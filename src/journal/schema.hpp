@@ -65,10 +65,14 @@ CREATE TABLE failures(consumer INTEGER NOT NULL, position INTEGER NOT NULL, time
     // Meta "reserved": positions up to it may have been given. `watches.scanned`: the first scan
     // has gone through. `files.birth`: the whole creation time; 0 = not known, as of all rows of
     // version 1. `files.unsure`: its times may not show a write after the announcement.
-    // `departed.announced`: an announced version was there.
+    // `departed.announced`: an announced version was there. `consumers.unsure`: after an update or a
+    // seek, acks of what was delivered before are good up to `good` only, until the position has
+    // passed `unsure`.
     R"sql(
 CREATE TABLE marks(position INTEGER PRIMARY KEY, ran INTEGER NOT NULL, set_back INTEGER NOT NULL);
 ALTER TABLE consumers ADD COLUMN used INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE consumers ADD COLUMN good INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE consumers ADD COLUMN unsure INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE watches ADD COLUMN scanned INTEGER NOT NULL DEFAULT 0;
 UPDATE watches SET seen=0, scanned=1;
 ALTER TABLE watches DROP COLUMN born;

@@ -41,9 +41,7 @@ void update(FetchContext& context, Request& request) {
     context.check_writable();
     context.consumers.change(consumer, true);
     TopicFilter wanted(filter);
-    const std::uint64_t until = known_until(context.journal.events(), consumer, wanted);
-    consumer.delivered = std::min(consumer.delivered, until);
-    consumer.trusted = std::min(consumer.trusted, until);
+    Consumers::doubt_beyond(consumer, known_until(context.journal.events(), consumer, wanted));
     consumer.filter = std::move(wanted);
     consumer.clear = 0;
     context.polls.rewind(consumer);
@@ -79,6 +77,7 @@ void seek(FetchContext& context, Request& request) {
   context.check_writable();
   const std::uint64_t position = place_of(context.journal, to);
   context.consumers.change(consumer, true);
+  Consumers::doubt_beyond(consumer, position);
   consumer.kept.position = consumer.delivered = position;
   consumer.trusted = 0;
   consumer.clear = 0;

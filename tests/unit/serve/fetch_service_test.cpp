@@ -1152,3 +1152,48 @@ TEST_CASE("fetch: an update holds for what is in hand; an ack does not pass over
   CHECK(*again.find("events")->array()->at(0).find("sequence")->text() == position_text(other));
   CHECK(is_ok(ack(*again.find("cursor"))));
 }
+
+TEST_CASE("fetch: what an update made doubtful stays so over a restart") {
+  World world;
+  REQUIRE(is_ok(world.ask(fetch("c", "me", {{"watches", Value::Array{"in"}}}))));
+  const auto before = world.emit("file.completed", "in");
+  world.emit("file.completed", "b");
+  world.emit("file.completed", "in");
+  const Value batch = world.ask(fetch("c", "me"));
+  REQUIRE(is_ok(world.ask(op("update", {{"consumer", "c"}, {"watches", Value::Array()}}))));
+  world.restart();
+  CHECK(code(world.ask(owner_op("ack", acked(world, cursor(batch))))) == "bad_ack");
+  CHECK(is_ok(world.ask(owner_op("ack", acked(world, before)))));
+  const Value again = world.ask(fetch("c", "me"));
+  CHECK(positions(again).size() == 2);
+  REQUIRE(is_ok(world.ask(owner_op("ack", acked(world, cursor(again))))));
+  // That is over: as after any start.
+  const auto last = world.emit("file.completed", "b");
+  world.ask(fetch("c", "me"));
+  world.restart();
+  CHECK(is_ok(world.ask(owner_op("ack", acked(world, last)))));
+}
+
+TEST_CASE("fetch: what a seek brings back is not acked by an old ack, after a restart either") {
+  World world;
+  world.emit("file.completed", "in", 3);
+  const Value batch = world.ask(fetch("c", "me"));
+  REQUIRE(is_ok(world.ask(owner_op("ack", acked(world, cursor(batch))))));
+  REQUIRE(is_ok(world.ask(op("seek", {{"consumer", "c"}, {"to", "start"}}))));
+  world.ask(fetch("c", "me", {{"limit", 1}}));
+  world.restart();
+  CHECK(code(world.ask(owner_op("ack", acked(world, cursor(batch))))) == "bad_ack");
+  CHECK(positions(world.ask(fetch("c", "me"))).size() == 3);
+  CHECK(is_ok(world.ask(owner_op("ack", acked(world, cursor(batch))))));
+}
+
+TEST_CASE("fetch: a consumer made anew does not take acks of the one before it") {
+  World world;
+  world.emit("file.completed", "in", 3);
+  const Value batch = world.ask(fetch("c", "me"));
+  world.restart();
+  REQUIRE(is_ok(world.ask(op("forget", {{"consumer", "c"}}))));
+  world.ask(fetch("c", "me", {{"limit", 1}}));
+  CHECK(code(world.ask(owner_op("ack", acked(world, cursor(batch))))) == "bad_ack");
+  CHECK(positions(world.ask(fetch("c", "me"))).size() == 3);
+}
