@@ -68,7 +68,11 @@ bool Lister::begin(ListTask task, bool absence_counts) {
   handle_ = fs_.open_directory(root_.open(), path_);
   if (handle_ < 0) {
     const int error = -std::exchange(handle_, -1);
-    if (parent != kNoDir) tree_.not_there(parent, task_.name, error, path_);
+    if (parent == kNoDir) {
+      fail("openat", error);
+    } else {
+      tree_.not_there(parent, task_.name, error, path_);
+    }
     return false;
   }
   if (!identify(parent)) {

@@ -2,6 +2,9 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
+#include <cerrno>
+
 #include "support/source_parts.hpp"
 
 using namespace inotifier;
@@ -124,4 +127,16 @@ TEST_CASE("scanner: a directory removed before it is listed is no trouble") {
   while (parts.scanner.slice(1000)) continue;
   for (const std::string& line : parts.sink.take()) CHECK_FALSE(line.starts_with("degraded"));
   parts.fs.close(handle);
+}
+
+TEST_CASE("scanner: a root that cannot be opened for want of descriptors is scanned again") {
+  SourceParts parts;
+  parts.write("/w/f");
+  parts.attach();
+  REQUIRE(parts.root.open() >= 0);
+  parts.fs.set_fault("/w", FakeCall::kOpen, EMFILE, 1);
+  parts.scan();
+  CHECK(parts.rescans.pending());
+  const Lines lines = parts.sink.take();
+  CHECK(std::count(lines.begin(), lines.end(), "degraded shortage ") == 1);
 }
