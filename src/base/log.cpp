@@ -1,9 +1,12 @@
 #include "base/log.hpp"
 
-#include <spdlog/sinks/stdout_sinks.h>
+#include <spdlog/sinks/base_sink.h>
 #include <spdlog/spdlog.h>
 
 #include <memory>
+#include <mutex>
+
+#include "base/messages.hpp"
 
 namespace inotifier::log {
 namespace {
@@ -24,10 +27,18 @@ spdlog::level::level_enum to_spdlog(Level level) {
 
 bool json_lines = false;  // set once, before any thread is started
 
+class MessageSink final : public spdlog::sinks::base_sink<std::mutex> {
+  void sink_it_(const spdlog::details::log_msg& message) override {
+    spdlog::memory_buf_t line;
+    formatter_->format(message, line);
+    write_message({line.data(), line.size()});
+  }
+  void flush_() override {}
+};
+
 spdlog::logger& logger() {
   static const std::shared_ptr<spdlog::logger> instance = [] {
-    auto made = std::make_shared<spdlog::logger>("inotifier",
-                                                 std::make_shared<spdlog::sinks::stderr_sink_mt>());
+    auto made = std::make_shared<spdlog::logger>("inotifier", std::make_shared<MessageSink>());
     made->set_pattern("%Y-%m-%dT%H:%M:%S.%e%z %l: %v");
     return made;
   }();

@@ -1,19 +1,18 @@
 #include "cli/arguments.hpp"
 
-#include <fcntl.h>
 #include <fmt/core.h>
-#include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cerrno>
-#include <csignal>
 #include <cstdio>
 #include <exception>
 
 #include "base/error.hpp"
+#include "base/messages.hpp"
 #include "base/suggest.hpp"
 #include "cli/output.hpp"
+#include "cli/process.hpp"
 #include "config/load.hpp"
 
 namespace inotifier {
@@ -160,35 +159,22 @@ void Options::command(Texts& out) {
 
 void Options::footer(const std::string& text) { app_.footer(text); }
 
-namespace {
-
-/// A stream that was closed (>&-) gets no other file's number: what is printed would go into a
-/// socket or the journal. Writing to standard output fails with EBADF all the same.
-void fill_closed_streams() {
-  for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; ++fd) {
-    if (::fcntl(fd, F_GETFD) == -1) ::open("/dev/null", fd == STDOUT_FILENO ? O_RDONLY : O_RDWR);
-  }
-}
-
-}  // namespace
-
 int run_command_line(int argc, char** argv) {
-  // write(2) says EFBIG instead.
-  ::signal(SIGXFSZ, SIG_IGN);  // NOLINT(cert-err33-c)
-  fill_closed_streams();
+  prepare_process();
   try {
+    check_descriptors();
     const int code = parse_and_run(argc, argv);
     // A reader of the pipe that has gone wants no more.
     if ((std::fflush(stdout) == 0 && std::ferror(stdout) == 0) || errno == EPIPE) return code;
     throw SetupError(why_not_written(errno));
   } catch (const ConfigError& error) {
-    fmt::print(stderr, "{}\n", error.what());
+    print_message("{}\n", error.what());
     return 2;
   } catch (const UsageError& error) {
-    fmt::print(stderr, "inotifier: {}\n", error.what());
+    print_message("inotifier: {}\n", error.what());
     return 2;
   } catch (const std::exception& error) {
-    fmt::print(stderr, "inotifier: {}\n", error.what());
+    print_message("inotifier: {}\n", error.what());
     return 1;
   }
 }

@@ -10,6 +10,7 @@
 #include <string_view>
 
 #include "base/error.hpp"
+#include "base/messages.hpp"
 #include "base/path.hpp"
 #include "cli/arguments.hpp"
 #include "cli/consume_session.hpp"
@@ -94,17 +95,17 @@ int run_consume(const ConsumeArguments& arguments) {
     if (arguments.command.empty()) return Printing(arguments).run();
     return Working(arguments).run();
   } catch (const ConnectionError& error) {
-    fmt::print(stderr, "inotifier: {}\n", error.what());
+    print_message("inotifier: {}\n", error.what());
   } catch (const RequestError& error) {
     if (error.code != "unknown_consumer") {
-      fmt::print(stderr, "inotifier: {}\n", error.what());
+      print_message("inotifier: {}\n", error.what());
       return 1;
     }
     try {
       Requester requester(arguments.connection);
-      fmt::print(stderr, "inotifier: {}\n", refusal(requester, arguments.name, error));
+      print_message("inotifier: {}\n", refusal(requester, arguments.name, error));
     } catch (const std::exception&) {
-      fmt::print(stderr, "inotifier: {}\n", error.what());
+      print_message("inotifier: {}\n", error.what());
     }
   }
   return 1;

@@ -12,6 +12,8 @@
 #include <utility>
 
 #include "base/error.hpp"
+#include "base/messages.hpp"
+#include "base/signals.hpp"
 #include "cli/output.hpp"
 
 namespace inotifier {
@@ -28,7 +30,10 @@ milliseconds until(Nanos time, Nanos now) {
 Signals::Signals() {
   sigset_t set;
   sigemptyset(&set);
-  for (const int number : {SIGTERM, SIGINT, SIGHUP, SIGCHLD}) sigaddset(&set, number);
+  for (const int number : {SIGTERM, SIGCHLD}) sigaddset(&set, number);
+  for (const int number : {SIGINT, SIGHUP}) {
+    if (!is_ignored(number)) sigaddset(&set, number);
+  }
   ::pthread_sigmask(SIG_BLOCK, &set, nullptr);
   ::signal(SIGPIPE, SIG_IGN);  // NOLINT(cert-err33-c)
   fd_ = UniqueFd(::signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC));
@@ -60,11 +65,11 @@ Session::Session(const ConsumeArguments& arguments)
   options.wake_fd = signals.fd();
   options.on_state = [this](Consumer::State state) { tell(state); };
   options.on_lost = [](const Consumer::Lost& lost) {
-    fmt::print(stderr, "inotifier: lost: the events from {} to {} are no longer kept\n", lost.first,
-               lost.last);
+    print_message("inotifier: lost: the events from {} to {} are no longer kept\n", lost.first,
+                  lost.last);
   };
   options.on_reset = [this](const Consumer::Reset& reset) {
-    fmt::print(stderr, "inotifier: {}; what was not acked comes again\n", reset.message);
+    print_message("inotifier: {}; what was not acked comes again\n", reset.message);
     if (on_reset) on_reset();
   };
   consumer.emplace(std::move(options));
@@ -77,11 +82,11 @@ bool Session::standby_ends() const {
 void Session::tell(Consumer::State state) {
   const std::string name = visible(arguments_.name);
   if (state == Consumer::State::kStandby) {
-    fmt::print(stderr, "inotifier: another client works as {}; standing by\n", name);
+    print_message("inotifier: another client works as {}; standing by\n", name);
   } else if (state == Consumer::State::kDisconnected) {
-    fmt::print(stderr, "inotifier: the connection is lost; trying again\n");
+    print_message("inotifier: the connection is lost; trying again\n");
   } else if (last_) {
-    fmt::print(stderr, "inotifier: {} is ours again\n", name);
+    print_message("inotifier: {} is ours again\n", name);
   }
   last_ = state;
 }

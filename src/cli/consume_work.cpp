@@ -13,6 +13,7 @@
 
 #include "base/clock.hpp"
 #include "base/error.hpp"
+#include "base/messages.hpp"
 #include "base/path.hpp"
 #include "base/rfc3339.hpp"
 #include "cli/output.hpp"
@@ -67,7 +68,7 @@ int Working::run() {
   int result = 0;
   bool refused = false;
   const auto end_work = [&](const std::exception& error) {
-    fmt::print(stderr, "inotifier: {}\n", error.what());
+    print_message("inotifier: {}\n", error.what());
     stop();
     drain_without_daemon();
     result = 1;
@@ -84,7 +85,7 @@ int Working::run() {
   jobs_.enforce(std::numeric_limits<Nanos>::max());  // what a job left behind after its time
   // From cron, with nothing to do, there is nothing to say.
   if (!arguments_.until_empty || result != 0 || done_ + failed_ + skipped_ > 0) {
-    fmt::print(stderr, "inotifier: {} done, {} failed, {} skipped\n", done_, failed_, skipped_);
+    print_message("inotifier: {} done, {} failed, {} skipped\n", done_, failed_, skipped_);
   }
   return result;
 }
@@ -135,8 +136,7 @@ void Working::handle_signals() {
     }
     stop();
     if (jobs_.running() > 0) {
-      fmt::print(stderr, "inotifier: waiting for {} running; once more ends them\n",
-                 jobs_.running());
+      print_message("inotifier: waiting for {} running; once more ends them\n", jobs_.running());
     }
   }
 }
@@ -204,7 +204,7 @@ void Working::begin(Work work, Nanos now) {
   } else if (error == EAGAIN || error == ENOMEM || error == EMFILE || error == ENFILE ||
              error == ENOSPC || error == EFBIG) {
     // Not the event's fault; it does not count as a try.
-    fmt::print(stderr, "inotifier: {}; trying again\n", describe("exec", jobs_.name(), error));
+    print_message("inotifier: {}; trying again\n", describe("exec", jobs_.name(), error));
     waiting_.add(now + std::max(arguments_.retry_delay, kSecond), std::move(work));
   } else {
     ++work.tries;
@@ -231,8 +231,8 @@ void Working::finish(const Jobs::Ended& ended, Nanos now) {
 
 void Working::hold(Work work, const std::string& doubt, Nanos now) {
   if (doubt != last_doubt_) {
-    fmt::print(stderr, "inotifier: {}: events of {} are held until it is there\n", doubt,
-               visible(work.event.watch()));
+    print_message("inotifier: {}: events of {} are held until it is there\n", doubt,
+                  visible(work.event.watch()));
     last_doubt_ = doubt;
   }
   ++work.holds;
@@ -244,17 +244,17 @@ void Working::failed_once(Work work, const std::string& reason, Nanos now) {
   const std::string what = visible(work.event.path().empty() ? work.event.type : work.event.path());
   if (work.tries >= arguments_.max_tries) {
     ++failed_;
-    fmt::print(stderr, "inotifier: {}: {} (try {}); kept as failed\n", what, reason, work.tries);
+    print_message("inotifier: {}: {} (try {}); kept as failed\n", what, reason, work.tries);
     session_.consumer->fail(work.event, reason, work.tries);
     return;
   }
   if (stopping_) {
-    fmt::print(stderr, "inotifier: {}: {} (try {})\n", what, reason, work.tries);
+    print_message("inotifier: {}: {} (try {})\n", what, reason, work.tries);
     return;
   }
   const Nanos delay = waiting_.delay_after(work.tries);
-  fmt::print(stderr, "inotifier: {}: {} (try {}); again in {}\n", what, reason, work.tries,
-             duration_text(delay));
+  print_message("inotifier: {}: {} (try {}); again in {}\n", what, reason, work.tries,
+                duration_text(delay));
   waiting_.add(now + delay, std::move(work));
 }
 

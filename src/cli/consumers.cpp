@@ -10,6 +10,7 @@
 
 #include "base/clock.hpp"
 #include "base/error.hpp"
+#include "base/messages.hpp"
 #include "base/suggest.hpp"
 #include "cli/arguments.hpp"
 #include "cli/moment.hpp"
@@ -44,12 +45,12 @@ int ask(const AskArguments& arguments, F&& request) {
     try {
       return request(requester);
     } catch (const RequestError& error) {
-      fmt::print(stderr, "inotifier: {}\n", refusal(requester, arguments.name, error));
+      print_message("inotifier: {}\n", refusal(requester, arguments.name, error));
     }
   } catch (const ConnectionError& error) {
-    fmt::print(stderr, "inotifier: {}\n", error.what());
+    print_message("inotifier: {}\n", error.what());
   } catch (const RequestError& error) {
-    fmt::print(stderr, "inotifier: {}\n", error.what());
+    print_message("inotifier: {}\n", error.what());
   }
   return 1;
 }
@@ -228,8 +229,8 @@ int run_retry(const AskArguments& arguments) {
       more = told != nullptr && *told == Value(true) && some > 0;
     }
     if (retried == 0 && !positions.empty()) {
-      fmt::print(stderr, "inotifier: none of these has failed: inotifier failed {} shows them\n",
-                 visible(arguments.name));
+      print_message("inotifier: none of these has failed: inotifier failed {} shows them\n",
+                    visible(arguments.name));
       return 1;
     }
     fmt::print("{} to be delivered again\n", retried);

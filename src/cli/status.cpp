@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/clock.hpp"
+#include "base/messages.hpp"
 #include "cli/arguments.hpp"
 #include "cli/consumers.hpp"
 #include "cli/moment.hpp"
@@ -116,7 +117,7 @@ int run_status(const AskArguments& arguments) {
                                    : requester.request("status");
     if (arguments.check) {
       if (is_true(status.find("ready"))) return 0;
-      fmt::print(stderr, "inotifier: the daemon is not ready\n");
+      print_message("inotifier: the daemon is not ready\n");
       return 1;
     }
     // The daemon may only count them.
@@ -130,9 +131,9 @@ int run_status(const AskArguments& arguments) {
     std::fwrite(text.data(), 1, text.size(), stdout);
     return 0;
   } catch (const ConnectionError& error) {
-    fmt::print(stderr, "inotifier: {}\n", error.what());
+    print_message("inotifier: {}\n", error.what());
   } catch (const RequestError& error) {
-    fmt::print(stderr, "inotifier: {}\n", error.what());
+    print_message("inotifier: {}\n", error.what());
   }
   return 1;
 }

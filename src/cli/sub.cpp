@@ -10,6 +10,8 @@
 
 #include "base/clock.hpp"
 #include "base/error.hpp"
+#include "base/messages.hpp"
+#include "base/signals.hpp"
 #include "cli/arguments.hpp"
 #include "cli/moment.hpp"
 #include "cli/output.hpp"
@@ -39,16 +41,15 @@ void catch_signals() {
   struct sigaction action {};
   action.sa_handler = on_signal;  // without SA_RESTART
   ::sigaction(SIGTERM, &action, nullptr);
-  ::sigaction(SIGINT, &action, nullptr);
-  struct sigaction hangup {};
-  ::sigaction(SIGHUP, nullptr, &hangup);
-  if (hangup.sa_handler != SIG_IGN) ::sigaction(SIGHUP, &action, nullptr);  // not under nohup(1)
-  ::signal(SIGPIPE, SIG_IGN);                                               // NOLINT(cert-err33-c)
+  for (const int number : {SIGINT, SIGHUP}) {
+    if (!is_ignored(number)) ::sigaction(number, &action, nullptr);
+  }
+  ::signal(SIGPIPE, SIG_IGN);  // NOLINT(cert-err33-c)
 }
 
 void print_gap(const Gap& gap) {
-  fmt::print(stderr, "inotifier: gap: events of {} after {} up to {} did not arrive\n",
-             visible(gap.topic), gap.after, gap.until);
+  print_message("inotifier: gap: events of {} after {} up to {} did not arrive\n",
+                visible(gap.topic), gap.after, gap.until);
 }
 
 struct SubArguments {
@@ -215,9 +216,9 @@ int run_sub(const SubArguments& arguments) {
   try {
     return listening.run();
   } catch (const ConnectionError& error) {
-    fmt::print(stderr, "inotifier: {}\n", error.what());
+    print_message("inotifier: {}\n", error.what());
   } catch (const RequestError& error) {
-    fmt::print(stderr, "inotifier: {}\n", error.what());
+    print_message("inotifier: {}\n", error.what());
   }
   return 1;
 }

@@ -14,6 +14,7 @@
 #include "base/hash.hpp"
 #include "base/hex.hpp"
 #include "base/log.hpp"
+#include "base/messages.hpp"
 #include "base/path.hpp"
 #include "cli/arguments.hpp"
 #include "cli/command.hpp"
@@ -156,7 +157,7 @@ std::string named(const std::vector<WatchConfig>& watches) {
 }
 
 int run_watch(const WatchArguments& arguments) {
-  DaemonSignals signals;
+  DaemonSignals signals(false);
   if (!arguments.journal.empty() && arguments.output.count > 0) {
     throw UsageError(
         "-n and --journal do not go together: the rest of what was announced would be told by "
@@ -198,16 +199,16 @@ int run_watch(const WatchArguments& arguments) {
   Runner runner(signals, config, std::move(journal), owner);
   owner.runner = &runner;
   if (::isatty(STDOUT_FILENO) != 0 && ::isatty(STDERR_FILENO) != 0) {
-    fmt::print(stderr, "inotifier: watching {}; Ctrl-C ends it\n", named(config.watches));
+    print_message("inotifier: watching {}; Ctrl-C ends it\n", named(config.watches));
   }
   runner.run();
-  if (!owner.failure().empty()) fmt::print(stderr, "inotifier: {}\n", owner.failure());
+  if (!owner.failure().empty()) print_message("inotifier: {}\n", owner.failure());
   if (const std::size_t left = owner.left(); left > 0 && !arguments.journal.empty()) {
     const std::string what =
         arguments.command.empty()
             ? fmt::format("{} files that were announced were not printed", left)
             : fmt::format("no command was run for {} files that were announced", left);
-    fmt::print(stderr, "inotifier: {}; they are not announced again\n", what);
+    print_message("inotifier: {}; they are not announced again\n", what);
   }
   return owner.exit_code();
 }

@@ -102,7 +102,7 @@ class PublishingOwner final : public Runner::Owner {
 }  // namespace
 
 void run_server(const LoadOptions& options) {
-  DaemonSignals signals;
+  DaemonSignals signals(true);
   raise_file_limit();
   LiveConfig live(options);
   const Config& config = live.get();

@@ -18,6 +18,7 @@
 
 #include "base/clock.hpp"
 #include "base/error.hpp"
+#include "base/signals.hpp"
 #include "base/unique_fd.hpp"
 
 namespace inotifier {
@@ -26,10 +27,13 @@ namespace {
 // systemd, Docker and Kubernetes wait longer before they kill; nobody waits longer at a terminal.
 constexpr Nanos kEndWithin = 900 * kMillisecond;
 
-sigset_t taken_signals() {
+/// `hangup_reloads`: SIGHUP is none that a terminal sends.
+sigset_t taken_signals(bool hangup_reloads) {
   sigset_t set;
   sigemptyset(&set);
-  for (const int signal : {SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGCHLD}) sigaddset(&set, signal);
+  for (const int signal : {SIGTERM, SIGUSR1, SIGCHLD}) sigaddset(&set, signal);
+  if (hangup_reloads || !is_ignored(SIGHUP)) sigaddset(&set, SIGHUP);
+  if (!is_ignored(SIGINT)) sigaddset(&set, SIGINT);
   return set;
 }
 
@@ -47,6 +51,7 @@ sigset_t taken_signals() {
 
 /// The thread may live until the process ends.
 struct DaemonSignals::Shared {
+  sigset_t set{};
   UniqueFd filled{eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)};
   std::mutex mutex;
   Taken taken;
@@ -54,9 +59,9 @@ struct DaemonSignals::Shared {
   pthread_t thread{};
 };
 
-DaemonSignals::DaemonSignals() : shared_(std::make_shared<Shared>()) {
-  const sigset_t set = taken_signals();
-  pthread_sigmask(SIG_BLOCK, &set, nullptr);
+DaemonSignals::DaemonSignals(bool hangup_reloads) : shared_(std::make_shared<Shared>()) {
+  shared_->set = taken_signals(hangup_reloads);
+  pthread_sigmask(SIG_BLOCK, &shared_->set, nullptr);
   std::signal(SIGPIPE, SIG_IGN);
   if (!shared_->filled) {
     throw SetupError(describe("eventfd", "", errno) + ": raise the limit of open files");
@@ -90,7 +95,7 @@ DaemonSignals::Taken DaemonSignals::take() {
 int DaemonSignals::fd() const { return shared_->filled.get(); }
 
 void DaemonSignals::run(const std::shared_ptr<Shared>& shared) {
-  const sigset_t set = taken_signals();
+  const sigset_t set = shared->set;
   Nanos end_by = 0;  // monotonic; 0 = nobody asked
   while (!shared->closed) {
     int signal = 0;

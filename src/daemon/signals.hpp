@@ -9,8 +9,9 @@ namespace inotifier {
 
 class DaemonSignals {
  public:
-  /// Blocks them for the whole process, and ignores SIGPIPE. Throws SetupError.
-  DaemonSignals();
+  /// Blocks them for the whole process, and ignores SIGPIPE. `hangup_reloads`: SIGHUP is taken even
+  /// if the program was started with it ignored. Throws SetupError.
+  explicit DaemonSignals(bool hangup_reloads);
   /// Once it was asked to stop, the rest of the process still has to end in time.
   ~DaemonSignals();
   DaemonSignals(const DaemonSignals&) = delete;

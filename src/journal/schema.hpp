@@ -65,7 +65,8 @@ CREATE TABLE failures(consumer INTEGER NOT NULL, position INTEGER NOT NULL, time
     // Meta "reserved": positions up to it may have been given. `watches.scanned`: the first scan
     // has gone through. `files.birth`: the whole creation time; 0 = not known, as of all rows of
     // version 1. `files.unsure`: its times may not show a write after the announcement.
-    // `departed.announced`: an announced version was there. `consumers.unsure`: after an update or a
+    // `departed.announced`: an announced version was there. `consumers.unsure`: after an update or
+    // a
     // seek, acks of what was delivered before are good up to `good` only, until the position has
     // passed `unsure`.
     R"sql(
