@@ -205,8 +205,11 @@ class Worker:
         """Nobody else takes rows, so that many can be read at once; whether there are any."""
         if not self._ahead:
             rows = self._rows()
-            self._ahead.extend(_due(rows)[: AHEAD // FAILED_FIRST])
-            self._ahead.extend(_pending(rows)[:AHEAD])
+            parts = [_due(rows)[: AHEAD // FAILED_FIRST], _pending(rows)[:AHEAD]]
+            if self._careful:  # one that ended the process may be due by now
+                parts.reverse()
+            for part in parts:
+                self._ahead.extend(part)
         return bool(self._ahead)
 
 
