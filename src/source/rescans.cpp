@@ -16,6 +16,7 @@ constexpr Nanos kBackOffForget = 60 * kSecond;
 
 void Rescans::ask(std::string_view reason, Origin origin, bool absence_counts) {
   ++doubts_;
+  again_ = again_ || !absence_counts;
   if (!due_) {
     due_ = Due{std::string(reason), origin, absence_counts};
     return;
@@ -25,8 +26,6 @@ void Rescans::ask(std::string_view reason, Origin origin, bool absence_counts) {
     due_->reason = reason;
     due_->origin = origin;
   }
-  // Both are owed: first one that gives up nothing, then one that does.
-  both_ = both_ || due_->absence_counts != absence_counts;
   due_->absence_counts = due_->absence_counts && absence_counts;
 }
 
@@ -36,10 +35,13 @@ Nanos Rescans::due_at(Nanos now) const {
 
 Rescans::Due Rescans::take(Nanos now) {
   Due due = *std::exchange(due_, std::nullopt);
-  if (std::exchange(both_, false)) due_ = Due{due.reason, due.origin, true};
   if (due.origin != Origin::kPoll && due.origin != Origin::kStartup) {
     const bool soon = now - last_end_ < kBackOffForget;
     back_off_ = soon ? std::clamp(2 * back_off_, kBackOffFirst, kBackOffMost) : 0;
+  }
+  if (std::exchange(again_, false)) {
+    due_ = Due{due.reason, due.origin, true};
+    back_off_ = std::max(back_off_, kBackOffFirst);
   }
   return due;
 }

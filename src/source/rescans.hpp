@@ -1,6 +1,6 @@
 // When a scan of the whole watch is due: at once after the first doubt, later and later after those
-// that follow soon. While one runs, any number of doubts leave exactly one more due (two, if a
-// volume came or went). Pure; owned by a Watcher, pipeline thread.
+// that follow soon. While one runs, any number of doubts leave exactly one more due. Pure; owned by
+// a Watcher, pipeline thread.
 #pragma once
 
 #include <cstdint>
@@ -20,10 +20,11 @@ class Rescans {
     bool absence_counts = true;  ///< what a listing does not show is worth asking for
   };
 
+  /// After one that does not count absence (volumes come and go) follows one that does.
   void ask(std::string_view reason, Origin origin = Origin::kRescan, bool absence_counts = true);
   void clear() {
     due_.reset();
-    both_ = false;
+    again_ = false;
   }
   bool pending() const { return due_.has_value(); }
   /// While one is pending. Monotonic time.
@@ -35,7 +36,7 @@ class Rescans {
 
  private:
   std::optional<Due> due_;
-  bool both_ = false;  ///< due_ does not count absence, and one that does was asked for as well
+  bool again_ = false;  ///< due_ does not count absence: one that does follows
   std::uint32_t doubts_ = 1;
   Nanos last_end_ = 0;
   Nanos back_off_ = 0;
