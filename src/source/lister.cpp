@@ -44,6 +44,7 @@ bool Lister::identify(DirId parent) {
     return table.at(dir).inode == stat.inode && table.at(dir).mount == stat.mount;
   };
   DirId dir = kRootDir;
+  is_alias_ = false;
   if (parent == kNoDir) {
     if (!is(kRootDir)) {
       root_.doubt();
@@ -53,8 +54,15 @@ bool Lister::identify(DirId parent) {
   } else if (!task_.arm && task_.self.dir != kNoDir && is(task_.self.dir)) {
     dir = task_.self.dir;
   } else {
-    dir = tree_.arm(parent, task_.name, handle_, stat, path_, task_.from);
-    if (dir == kNoDir) return false;
+    if (stat.mount_root && !std::exchange(task_.late, true)) {
+      // What a bind mount shows counts at its own place: that comes first.
+      tasks_.push_front(task_);
+      return false;
+    }
+    const Tree::Armed armed = tree_.arm(parent, task_.name, handle_, stat, path_, task_.from);
+    if (armed.dir == kNoDir) return false;
+    dir = armed.dir;
+    is_alias_ = armed.is_alias;
   }
   dir_ = table.ref(dir);
   return true;
@@ -143,7 +151,7 @@ void Lister::on_entry(const Entry& entry) {
   }
   if (kind == Entry::Kind::kFile) {
     ++files_;
-    if (task_.files) {
+    if (task_.files && !is_alias_) {
       RawEvent event;
       event.kind = RawEvent::Kind::kFound;
       event.origin = task_.origin;
@@ -189,7 +197,7 @@ void Lister::on_subdirectory(std::string_view name) {
 
 void Lister::finish() {
   if (task_.subdirectories && options_.recursive && absence_counts_) ask_for_missing();
-  if (task_.files) {
+  if (task_.files && !is_alias_) {
     RawEvent event;
     event.kind = RawEvent::Kind::kListed;
     event.origin = task_.origin;

@@ -21,7 +21,8 @@ struct ListTask {
   std::string name;
   std::string from;  ///< the path it had before, if it was moved; told with its files
   Origin origin = Origin::kNewDirectory;
-  bool arm = true;  ///< false: its watch is known to be right
+  bool arm = true;    ///< false: its watch is known to be right
+  bool late = false;  ///< a mount point, put off until all else of the scan is done
   bool files = true;
   bool subdirectories = true;
 };
@@ -77,6 +78,7 @@ class Lister {
   // Of the listing in progress.
   ListTask task_;
   DirRef dir_;
+  bool is_alias_ = false;  ///< see Tree::Armed
   int handle_ = -1;
   std::string path_;
   std::uint32_t number_ = 0;

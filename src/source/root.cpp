@@ -134,4 +134,11 @@ Root::Mounts Root::mount_changes() {
   return changes;
 }
 
+bool Root::has_mounts_below(const std::string& path) const {
+  const std::string above = path.empty() ? "" : path + '/';
+  const auto paths = paths_of(mounts_);
+  const auto first = paths.lower_bound(above);
+  return first != paths.end() && first->starts_with(above);
+}
+
 }  // namespace inotifier

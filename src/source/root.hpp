@@ -66,6 +66,8 @@ class Root {
   };
   /// What was mounted and unmounted below the root since the last call.
   Mounts mount_changes();
+  /// Whether anything was mounted below that path then.
+  bool has_mounts_below(const std::string& path) const;
 
  private:
   std::string path_;

@@ -29,17 +29,6 @@ bool is_same(const WatchTable::Directory& known, const Stat& stat) {
   return known.inode == stat.inode && known.mount == stat.mount && known.btime == stat.btime;
 }
 
-bool is_other_birth(const WatchTable::Directory& known, const Stat& stat) {
-  return known.btime != 0 && stat.btime != 0 && known.btime != stat.btime;
-}
-
-/// Whether a volume came to or went from the place of a directory.
-bool is_other_volume(const WatchTable::Directory& known, const Stat& stat) {
-  // A remote one was never looked at.
-  if (known.mounted != stat.mount_root) return known.inode != 0 || known.mounted;
-  return stat.mount_root && (known.inode != stat.inode || is_other_birth(known, stat));
-}
-
 }  // namespace
 
 std::string advice(int error) {
@@ -156,6 +145,8 @@ void Tree::drop(DirId top) {
     open_.take_back(*dir);
     unwatched_.erase(*dir);
     remote_.erase(*dir);
+    // Its alias may be the only place now where it is to be seen.
+    if (aliased_.erase(*dir) != 0) rescans_.ask("mount");
     const std::string path = departed_.last_path(*dir);
     RawEvent event;
     event.kind = RawEvent::Kind::kDirGone;
@@ -261,108 +252,35 @@ DirId Tree::known_directory(const Stat& stat, DirId there) {
   for (auto at = begin; at != search_.known.end() && at->first == stat.inode; ++at) {
     const DirId dir = at->second;
     if (dir >= table_.limit() || dir == kRootDir || !is_it(dir)) continue;
-    if (table_.at(dir).btime == 0 || table_.at(dir).armed == scan_.number) continue;
+    if (table_.at(dir).armed == scan_.number) continue;
     Stat old;
     const int error = fs_.stat(root_.open(), departed_.last_path(dir), old);
-    if (is_absence(-error) || (error == 0 && old.inode != stat.inode)) return dir;
+    const bool is_there = error == 0 && old.inode == stat.inode;
+    if (is_there && old.dev == stat.dev) return dir;  // `stat` is of an alias
+    if (table_.at(dir).btime != 0 && !is_there && (error == 0 || is_absence(-error))) return dir;
   }
   return kNoDir;
 }
 
-/// Whether `path` shows, by a bind mount, a directory that is still at the place it is known at. Of
-/// two places the one that is no mount point counts.
-bool Tree::is_alias(DirId known, const Stat& stat, const std::string& path) {
-  const auto& self = table_.at(known);
-  std::string place;
-  if (self.inode != stat.inode || self.dev != stat.dev || (self.mounted && !stat.mount_root) ||
-      !table_.path(known, place) || !is_at(known, place)) {
-    return false;
-  }
-  out_.degraded({Degraded::Reason::kAlias, path,
-                 join(root_.path(), path) + ": a bind mount of " + join(root_.path(), place) +
-                     ", where its files are announced; here they are not"});
-  return true;
-}
-
-/// The directory that is known at a place, after what a volume that came or went has changed there.
-DirId Tree::settle_volume(DirId parent, const std::string& name, const Stat& stat,
-                          const std::string& path) {
-  const DirId there = table_.child(parent, name);
-  if (there != kNoDir) {
-    if (!is_other_volume(table_.at(there), stat)) return there;
-    // Mounted when the daemon ran last.
-    if (table_.at(there).mounted && table_.at(there).mount == 0 && !stat.mount_root) {
-      lose_volume(path);
-    }
-    unwatch(there);
-    table_.set_aside(there);
-    table_changed();
-  }
-  const DirId back = table_.find_aside(
-      parent, name, [&](const auto& aside) { return !is_other_volume(aside, stat); });
-  if (back == kNoDir) return kNoDir;
-  table_.attach(back, parent, name);
-  table_changed();
-  return back;
-}
-
-void Tree::change_root(const Stat& stat) {
-  const WatchTable::Directory& known = table_.at(kRootDir);
-  const bool same =
-      known.inode == stat.inode && !is_other_birth(known, stat) && known.mounted == stat.mount_root;
-  if (known.inode != 0 && !same) {
-    const DirId back = table_.find_aside(kRootDir, "", [&](const auto& aside) {
-      return aside.inode == stat.inode && !is_other_birth(aside, stat) &&
-             aside.mounted == stat.mount_root;
-    });
-    Stat former;
-    former.inode = known.inode;
-    former.btime = known.btime;
-    former.mount_root = known.mounted;
-    const DirId aside = table_.add(kRootDir, "");
-    table_.set_aside(aside);
-    table_.set_identity(aside, former);
-    renumber_root(kRootDir, aside);
-    if (back != kNoDir) {
-      renumber_root(back, kRootDir);
-      table_.remove(back);
-    }
-    table_changed();
-  }
-  table_.set_identity(kRootDir, stat);
-}
-
-/// Gives what is in one directory to another. What was set aside in the place of the root stays
-/// with the root.
-void Tree::renumber_root(DirId from, DirId to) {
-  std::vector<DirId> children;
-  for (DirId child = table_.at(from).first_child; child != kNoDir;
-       child = table_.at(child).next_sibling) {
-    if (!table_.at(child).name.starts_with('/') || !table_.at(child).name.ends_with('/')) {
-      children.push_back(child);
-    }
-  }
-  for (const DirId child : children) table_.attach(child, to, std::string(table_.at(child).name));
-  RawEvent event;
-  event.kind = RawEvent::Kind::kRootChanged;
-  event.from_dir = from;
-  event.dir = to;
-  out_.sink().on_raw(event);
-}
-
-DirId Tree::arm(DirId parent, const std::string& name, int handle, const Stat& stat,
-                const std::string& path, std::string& moved_from) {
-  const DirId there = settle_volume(parent, name, stat, path);
+Tree::Armed Tree::arm(DirId parent, const std::string& name, int handle, const Stat& stat,
+                      const std::string& path, std::string& moved_from) {
+  DirId there = table_.child(parent, name);
+  // What is still an alias has no volume to settle.
+  const bool was_alias = there != kNoDir && is_place_alone(there);
+  if (!was_alias) there = settle_volume(parent, name, stat, path);
   const int wd = add_watch(handle, path);
   DirId known = wd >= 0 ? table_.by_wd(wd) : kNoDir;
   if (known == kNoDir) known = known_directory(stat, there);
+  if (known != kNoDir && known != there && is_alias(known, stat, path)) {
+    return add_alias(known, parent, name, path);
+  }
+  if (was_alias) there = settle_volume(parent, name, stat, path);
   DirId dir = there;
   if (known != kNoDir && known != there) {
     // We knew this directory under another name.
-    if (is_alias(known, stat, path)) return kNoDir;
     if (known == kRootDir || table_.is_below(parent, known)) {
       rescans_.ask("inconsistent");
-      return kNoDir;
+      return {};
     }
     if (there != kNoDir && is_same(table_.at(there), stat)) {
       // And by now under this one too, where it got a number while it could not be watched.
@@ -390,23 +308,14 @@ DirId Tree::arm(DirId parent, const std::string& name, int handle, const Stat& s
   }
   // Writes of other machines give no events: look from time to time as well.
   if (!traits_of(dir).local && notifier_ != nullptr) unwatched_.insert(dir);
-  return dir;
-}
-
-/// Known by its place alone.
-void Tree::add_remote(DirId parent, const std::string& name, const std::string& path) {
-  Stat stat;
-  stat.mount_root = true;
-  DirId dir = settle_volume(parent, name, stat, path);
-  if (dir == kNoDir) dir = table_.add(parent, name);
-  table_.set_identity(dir, stat);
-  table_.at(dir).armed = table_.at(dir).listed = scan_.number;
-  remote_.insert(dir);
-  table_changed();
+  return {dir};
 }
 
 void Tree::not_there(DirId parent, const std::string& name, int error, const std::string& path) {
-  if (error == EREMOTE) return add_remote(parent, name, path);
+  if (error == EREMOTE) {
+    remote_.insert(add_place(parent, name, path));
+    return;
+  }
   if (is_absence(error)) {
     const DirId child = table_.child(parent, name);
     if (child != kNoDir && open_.open(parent) >= 0) miss(child);
@@ -415,31 +324,6 @@ void Tree::not_there(DirId parent, const std::string& name, int error, const std
   out_.degraded({is_shortage(error) ? Degraded::Reason::kShortage : Degraded::Reason::kUnreadable,
                  path, describe("openat", join(root_.path(), path), error) + ": " + advice(error)});
   if (passes(error)) rescans_.ask(is_shortage(error) ? "shortage" : "unreadable");
-}
-
-// --- volumes
-
-/// True if it was not lost before.
-bool Tree::lose_volume(const std::string& path) {
-  if (!lost_volumes_.insert(path).second) return false;
-  Value::Map data;
-  data.emplace_back("reason", "unmounted");
-  data.emplace_back("directory", to_utf8(path));
-  out_.sink().on_status("lost", std::move(data));
-  return true;
-}
-
-void Tree::on_unmounted(const std::string& path) {
-  if (!lose_volume(path)) return;
-  const DirId dir = table_.find(path);
-  if (dir != kNoDir) unwatch(dir);
-}
-
-void Tree::on_mounted(const std::string& path) {
-  if (lost_volumes_.erase(path) == 0) return;
-  Value::Map data;
-  data.emplace_back("directory", to_utf8(path));
-  out_.sink().on_status("restored", std::move(data));
 }
 
 }  // namespace inotifier

@@ -37,6 +37,13 @@ class Tree {
     bool absence_counts = true;
   };
 
+  /// What arm() gives.
+  struct Armed {
+    DirId dir = kNoDir;  ///< kNoDir: not to be looked into, or not now
+    /// Its files are announced elsewhere: only its subdirectories are looked into.
+    bool is_alias = false;
+  };
+
   /// `notifier` may be null: then nothing is watched, and all is polled.
   Tree(const WatchOptions& options, Fs& fs, Notifier* notifier, Root& root, Rescans& rescans,
        EventSource::Output& out)
@@ -76,8 +83,8 @@ class Tree {
 
   // Directories
   /// Gives an open directory its number and its watch. What the kernel says (wd, inode) is the
-  /// truth; a table that says otherwise is corrected. kNoDir if that cannot be done now.
-  DirId arm(DirId parent, const std::string& name, int handle, const Stat& stat,
+  /// truth; a table that says otherwise is corrected.
+  Armed arm(DirId parent, const std::string& name, int handle, const Stat& stat,
             const std::string& path, std::string& moved_from);
   void arm_root(int handle) { set_watch(kRootDir, add_watch(handle, "")); }
   /// It could not be opened.
@@ -115,7 +122,9 @@ class Tree {
   bool lose_volume(const std::string& path);
   DirId settle_volume(DirId parent, const std::string& name, const Stat& stat,
                       const std::string& path);
-  void add_remote(DirId parent, const std::string& name, const std::string& path);
+  Armed add_alias(DirId known, DirId parent, const std::string& name, const std::string& path);
+  DirId add_place(DirId parent, const std::string& name, const std::string& path);
+  bool is_place_alone(DirId dir) const;
   void renumber_root(DirId from, DirId to);
 
   /// What a scan in progress has found out about directories.
@@ -141,6 +150,7 @@ class Tree {
   OpenDirectories open_;
   std::set<DirId> unwatched_;
   std::set<DirId> remote_;
+  std::set<DirId> aliased_;                   ///< those that a bind mount shows elsewhere as well
   std::set<std::string> lost_volumes_;        ///< relative paths of volumes that went away
   std::map<std::uint64_t, FsTraits> others_;  ///< of what is mounted below it, by mount
   Scan scan_;

@@ -83,6 +83,7 @@ int FakeFs::mount(const std::string& path, const std::string& name, const std::s
     volume->top = std::make_shared<FakeDentry>();
     volume->top->inode = make_inode(FakeInode::Kind::kDirectory, volume);
     volume->top->inode->links = 1;
+    volume->top->inode->btime = now_.wall;  // mkfs(8) asks the fine clock
   }
   add_mount(point, volume->top);
   return 0;
