@@ -1,4 +1,4 @@
-"""A minimal Debian 12 in a directory, made by debootstrap."""
+"""A minimal Debian in a directory, made by debootstrap."""
 
 import os
 import subprocess
@@ -16,8 +16,8 @@ exec chroot "$1" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root sh -c "cd 
 """
 
 
-def make(tmp_path_factory):
-    """A minimal Debian 12 in a directory."""
+def make(tmp_path_factory, suite="bookworm", packages=()):
+    """A minimal Debian, 12 unless another one is named, with these packages."""
     if os.geteuid() != 0:
         pytest.skip("debootstrap needs root")
     for command in ("debootstrap --version", "unshare -m true"):
@@ -36,8 +36,9 @@ def make(tmp_path_factory):
         stdout=subprocess.PIPE,
         text=True,
     ).stdout.split()
+    include = [f"--include={','.join(packages)}"] if packages else []
     done = subprocess.run(
-        ["debootstrap", "--variant=minbase", "bookworm", str(root), *mirrors[:1]],
+        ["debootstrap", "--variant=minbase", *include, suite, str(root), *mirrors[:1]],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

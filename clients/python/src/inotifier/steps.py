@@ -8,7 +8,17 @@ aio.py does in an event loop. Whatever else an operation does takes no time.
 import math
 import os
 import time
-from typing import Any, Callable, Generator, NamedTuple, Optional, Sequence, TypeVar, Union
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Callable,
+    Generator,
+    NamedTuple,
+    Optional,
+    Sequence,
+    TypeVar,
+    Union,
+)
 
 import zmq
 
@@ -16,7 +26,10 @@ from .errors import Error
 from .stopping import StopSignals
 
 T = TypeVar("T")
-Socket = zmq.Socket[bytes]
+if TYPE_CHECKING:
+    Socket = zmq.Socket[bytes]
+else:
+    Socket = zmq.Socket  # no generic before pyzmq 23
 
 LONGEST_POLL = 3600.0  # so that no number of milliseconds is too large
 
