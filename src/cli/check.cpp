@@ -9,6 +9,7 @@
 #include "cli/findings.hpp"
 #include "cli/output.hpp"
 #include "config/load.hpp"
+#include "daemon/watch_set.hpp"
 #include "fs/real_fs.hpp"
 #include "inotifier/wire.hpp"
 
@@ -167,7 +168,7 @@ int run_check(const CheckArguments& arguments) {
     watches.push_back(to_value(watch, found, report.add(judge(watch, found))));
     if (watch.backend == WatchConfig::Backend::kPoll) continue;
     needed += found.directories;
-    ++instances;
+    if (instances < static_cast<std::int64_t>(kUnsharedInstances)) ++instances;
   }
   report.heading("inotify");
   const auto limits = read_inotify_limits();

@@ -52,12 +52,17 @@ WatchOptions ActiveWatch::watcher_options() {
     };
     options.stop_poller = [this](DirId part) { shared_.pollers.stop(shared_.number, part); };
   }
+  if (shared_.other_instance) {
+    options.other_instance = [this](std::uint64_t position, int& error) {
+      return shared_.other_instance(shared_.number, position, error);
+    };
+  }
   return options;
 }
 
-void ActiveWatch::use_inotify(Notifier* notifier) {
+void ActiveWatch::use_inotify(SharedInstance* instance) {
   auto watcher =
-      std::make_unique<Watcher>(watcher_options(), shared_.fs, notifier, shared_.renames, *this);
+      std::make_unique<Watcher>(watcher_options(), shared_.fs, instance, shared_.renames, *this);
   watcher_ = watcher.get();
   source_ = std::move(watcher);
 }

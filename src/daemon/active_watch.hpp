@@ -21,6 +21,7 @@
 #include "process/filters.hpp"
 #include "source/remote_watch.hpp"
 #include "source/renames.hpp"
+#include "source/shared_instance.hpp"
 #include "source/watcher.hpp"
 #include "state/file_table.hpp"
 
@@ -36,6 +37,10 @@ struct PartPollers {
       start;
   std::function<void(std::size_t watch, DirId part)> stop;
 };
+
+/// An inotify instance for a watch that can share none; see WatchOptions::other_instance.
+using OtherInstance =
+    std::function<SharedInstance*(std::size_t watch, std::uint64_t position, int& error)>;
 
 struct WatchStatus {
   std::string name;
@@ -62,20 +67,20 @@ class ActiveWatch final : public EventSource::Sink, public Out {
     const std::vector<ProcessorFactory>& factories;
     std::vector<WatchReport>& reports;  ///< of this turn
     std::uint32_t turn;                 ///< the last one; 0 = the daemon starts
+    const OtherInstance& other_instance;
   };
 
   /// Throws UsageError if nobody knows the processor. One of use_inotify() and use_poller() comes
   /// next.
   ActiveWatch(Shared shared, const WatchConfig& config, const Journal::Watch& kept);
-  /// `notifier` may be null: then it is polled.
-  void use_inotify(Notifier* notifier);
+  /// `instance` may be null: then it is polled.
+  void use_inotify(SharedInstance* instance);
   void use_poller(RemoteTree::Asks asks);
   /// Other options. The file table stays, and what the source knows; candidates are met again by
   /// the rescan that follows.
   void change(const WatchConfig& config);
 
   EventSource& source() { return *source_; }
-  Watcher& watcher() { return *watcher_; }  ///< of a watch with inotify
   void on_poll_result(const PollResult& result);
   const Filters& filters() const { return filters_; }
   Journal::Tables tables() { return {kept_.id, config_.name, &files_, &source_->directories()}; }

@@ -28,10 +28,10 @@ void Pipeline::add_factory(ProcessorFactory factory) { factories_.push_back(std:
 
 ActiveWatch& Pipeline::make_watch(const WatchConfig& config) {
   const Journal::Watch kept = journal_.open_watch(config.name, config.previous_name, config.path);
-  watches_.push_back(
-      std::make_unique<ActiveWatch>(ActiveWatch::Shared{watches_.size(), part_pollers_, fs_,
-                                                        renames_, factories_, reports_, turn_},
-                                    config, kept));
+  watches_.push_back(std::make_unique<ActiveWatch>(
+      ActiveWatch::Shared{watches_.size(), part_pollers_, fs_, renames_, factories_, reports_,
+                          turn_, other_instance_},
+      config, kept));
   return *watches_.back();
 }
 
@@ -42,10 +42,16 @@ std::size_t Pipeline::begin_watch(ActiveWatch& watch, const std::optional<Degrad
   return watches_.size() - 1;
 }
 
-std::size_t Pipeline::add_watch(const WatchConfig& config, Notifier* notifier,
+SharedInstance& Pipeline::add_instance(std::size_t number, Notifier& notifier) {
+  if (number >= instances_.size()) instances_.resize(number + 1);
+  instances_[number] = std::make_unique<SharedInstance>(notifier);
+  return *instances_[number];
+}
+
+std::size_t Pipeline::add_watch(const WatchConfig& config, SharedInstance* instance,
                                 const std::optional<Degraded>& polled) {
   ActiveWatch& watch = make_watch(config);
-  watch.use_inotify(notifier);
+  watch.use_inotify(instance);
   return begin_watch(watch, polled);
 }
 
@@ -120,8 +126,9 @@ bool Pipeline::step(const Now& now, std::span<const Input> inputs,
     watch->begin_turn(now);
   }
   for (const Input& input : inputs) {
-    if (watches_[input.watch])
-      watches_[input.watch]->watcher().on_bytes(input.bytes, input.position);
+    if (instances_[input.instance]) {
+      instances_[input.instance]->on_bytes(input.bytes, input.position);
+    }
   }
   for (const PollResult& seen : results) {
     if (watches_[seen.watch]) watches_[seen.watch]->on_poll_result(seen);

@@ -24,9 +24,9 @@
 
 namespace inotifier {
 
-/// Bytes of one watch's queue, in the order of the queue.
+/// Bytes of one inotify instance's queue, in the order of the queue.
 struct Input {
-  std::size_t watch = 0;       ///< number given by add_watch()
+  std::size_t instance = 0;    ///< as in add_instance()
   std::uint64_t position = 0;  ///< how many bytes of this queue came before
   std::span<const std::byte> bytes;
 };
@@ -39,8 +39,14 @@ class Pipeline {
   Pipeline(const Pipeline&) = delete;
   Pipeline& operator=(const Pipeline&) = delete;
 
-  /// Before the first step(). `notifier` may be null: the watch is polled, for the reason given.
-  std::size_t add_watch(const WatchConfig& config, Notifier* notifier,
+  /// Another inotify instance, for one watch or several. `number`: not used before.
+  SharedInstance& add_instance(std::size_t number, Notifier& notifier);
+  /// No watch has it any more.
+  void remove_instance(std::size_t number) { instances_[number].reset(); }
+  /// Before the first step(). Without it, a watch polls what it cannot share.
+  void set_other_instance(OtherInstance other) { other_instance_ = std::move(other); }
+  /// `instance` may be null: the watch is polled, for the reason given.
+  std::size_t add_watch(const WatchConfig& config, SharedInstance* instance,
                         const std::optional<Degraded>& polled = std::nullopt);
   /// A watch that a poller feeds; see step().
   std::size_t add_remote_watch(const WatchConfig& config, RemoteTree::Asks asks);
@@ -88,8 +94,10 @@ class Pipeline {
   Journal::Publish publish_;
   std::vector<ProcessorFactory> factories_;
   PartPollers part_pollers_;
+  OtherInstance other_instance_;
   Renames renames_;
-  std::vector<std::unique_ptr<ActiveWatch>> watches_;  ///< by number; null: removed
+  std::vector<std::unique_ptr<SharedInstance>> instances_;  ///< by number; null: removed
+  std::vector<std::unique_ptr<ActiveWatch>> watches_;       ///< by number; null: removed
   std::vector<ActiveWatch*> live_;
   std::vector<WatchReport> reports_;     ///< of this turn
   std::vector<Journal::Tables> tables_;  ///< of live_

@@ -25,12 +25,12 @@ Runner::Runner(DaemonSignals& signals, const Config& config, JournalOptions jour
       fs_(prober_),
       owner_(owner),
       journal_(std::move(journal), read_clocks()),
+      mailbox_(kMailboxBytes),
+      source_(mailbox_),
       pipeline_(
           fs_, journal_,
           [this](std::string_view topic, std::string_view body) { owner_.publish(topic, body); }),
-      mailbox_(0, kMailboxBytes),
-      source_(mailbox_),
-      watches_(pipeline_, mailbox_, source_, poll_box_) {
+      watches_(pipeline_, source_, poll_box_) {
   for (const WatchConfig& watch : config.watches) watches_.add(watch);
 }
 
@@ -51,7 +51,8 @@ void Runner::run() {
     chunks.clear();
     if (!blocked) mailbox_.take(chunks, kBytesPerTurn);
     inputs.clear();
-    for (const auto& chunk : chunks) inputs.push_back({chunk.watch, chunk.position, chunk.bytes});
+    for (const auto& chunk : chunks)
+      inputs.push_back({chunk.instance, chunk.position, chunk.bytes});
     const Now now = read_clocks();
     results.clear();
     if (!blocked) poll_box_.take(results);

@@ -62,9 +62,9 @@ class Runner {
   RealFs fs_;
   Owner& owner_;
   Journal journal_;
-  Pipeline pipeline_;
   Mailbox mailbox_;
   InotifySource source_;
+  Pipeline pipeline_;
   PollBox poll_box_;
   WatchSet watches_;
   bool stopped_ = false;

@@ -10,9 +10,20 @@
 #include "fs/real_fs.hpp"
 
 namespace inotifier {
+namespace {
 
-WatchSet::WatchSet(Pipeline& pipeline, Mailbox& mailbox, InotifySource& source, PollBox& poll_box)
-    : pipeline_(pipeline), mailbox_(mailbox), source_(source), poll_box_(poll_box) {
+bool is_below(const std::string& path, const std::string& directory) {
+  return path.starts_with(directory) &&
+         (path.size() == directory.size() || directory == "/" || path[directory.size()] == '/');
+}
+
+}  // namespace
+
+WatchSet::WatchSet(Pipeline& pipeline, InotifySource& source, PollBox& poll_box)
+    : pipeline_(pipeline), source_(source), poll_box_(poll_box) {
+  pipeline.set_other_instance([this](std::size_t watch, std::uint64_t position, int& error) {
+    return other_instance(watch, position, error);
+  });
   pipeline.set_part_pollers(
       {[this](std::size_t watch, DirId part, const std::string& path, const WatchConfig& config) {
          Poller& poller = add_poller();
@@ -24,20 +35,18 @@ WatchSet::WatchSet(Pipeline& pipeline, Mailbox& mailbox, InotifySource& source, 
 
 void WatchSet::add(const WatchConfig& watch) {
   const std::size_t number = count_++;
-  mailbox_.add_watch();
   const bool remote = watch.backend != WatchConfig::Backend::kInotify && is_remote(watch.path);
-  running_.push_back({watch, number, remote});
+  running_.push_back({watch, number, remote, std::nullopt});
   if (remote) {
     Poller& poller = add_poller();
     return start_poller(poller, pipeline_.add_remote_watch(watch, asks_of(poller)), kRootDir, "",
                         watch);
   }
   int error = 0;
-  Notifier* notifier = nullptr;
   std::optional<Degraded> polled;
   if (watch.backend != WatchConfig::Backend::kPoll) {
-    notifier = source_.add_instance(number, error);
-    if (notifier == nullptr) {
+    running_.back().instance = instance_for(watch.path, error);
+    if (!running_.back().instance) {
       polled = Degraded{Degraded::Reason::kInstanceLimit, "",
                         describe("inotify_init1", watch.path, error) +
                             ": raise fs.inotify.max_user_instances (sysctl "
@@ -45,7 +54,57 @@ void WatchSet::add(const WatchConfig& watch) {
                             "Until then this watch is polled"};
     }
   }
-  pipeline_.add_watch(watch, notifier, polled);
+  const auto& instance = running_.back().instance;
+  pipeline_.add_watch(watch, instance ? &instances_.at(*instance).instance : nullptr, polled);
+}
+
+std::optional<std::size_t> WatchSet::add_instance(std::uint64_t position, int& error) {
+  const auto added = source_.add_instance(position, error);
+  if (!added) return std::nullopt;
+  instances_.insert({added->number, {pipeline_.add_instance(added->number, added->notifier), {}}});
+  return added->number;
+}
+
+std::optional<std::size_t> WatchSet::instance_for(const std::string& root, int& error) {
+  std::optional<std::size_t> found;
+  if (instances_.size() < kUnsharedInstances) found = add_instance(0, error);
+  if (!found) {
+    // The one with the fewest watches, none of which has a directory that this one has.
+    std::size_t fewest = SIZE_MAX;
+    for (const auto& [number, one] : instances_) {
+      const bool overlaps = std::ranges::any_of(one.roots, [&](const std::string& other) {
+        return is_below(root, other) || is_below(other, root);
+      });
+      if (overlaps || one.roots.size() >= fewest) continue;
+      fewest = one.roots.size();
+      found = number;
+    }
+  }
+  if (!found && instances_.size() >= kUnsharedInstances) found = add_instance(0, error);
+  if (found) instances_.at(*found).roots.push_back(root);
+  return found;
+}
+
+void WatchSet::leave_instance(const Running& running) {
+  if (!running.instance) return;
+  std::vector<std::string>& roots = instances_.at(*running.instance).roots;
+  roots.erase(std::ranges::find(roots, running.config.path));
+  if (!roots.empty()) return;
+  instances_.erase(*running.instance);
+  pipeline_.remove_instance(*running.instance);
+  source_.remove_instance(*running.instance);
+}
+
+SharedInstance* WatchSet::other_instance(std::size_t watch, std::uint64_t position, int& error) {
+  const auto number = add_instance(position, error);
+  if (!number) return nullptr;
+  const auto running = std::ranges::find(running_, watch, &Running::number);
+  Instance& other = instances_.at(*number);
+  std::vector<std::string>& roots = instances_.at(running->instance.value()).roots;
+  roots.erase(std::ranges::find(roots, running->config.path));  // others are left
+  running->instance = number;
+  other.roots.push_back(running->config.path);
+  return &other.instance;
 }
 
 Poller& WatchSet::add_poller() {
@@ -77,7 +136,7 @@ void WatchSet::stop_poller(std::size_t watch, DirId part) {
 
 void WatchSet::remove(const Running& running) {
   pipeline_.remove_watch(running.number);
-  source_.remove_instance(running.number);
+  leave_instance(running);
   std::erase_if(pollers_, [&](const auto& one) { return one->watch() == running.number; });
 }
 

@@ -112,7 +112,7 @@ class Fs {
   virtual std::optional<std::string> mounts_below(const std::string& path) = 0;
 };
 
-/// One inotify instance, that of one watch.
+/// One inotify instance.
 class Notifier {
  public:
   virtual ~Notifier() = default;
@@ -121,7 +121,7 @@ class Notifier {
   virtual int add_watch(int handle, std::uint32_t mask) = 0;
   virtual void remove_watch(int wd) = 0;
   /// How many bytes of records have ever entered this instance's queue.
-  virtual std::uint64_t queued_bytes() = 0;
+  virtual std::uint64_t queued_bytes() const = 0;
 };
 
 }  // namespace inotifier

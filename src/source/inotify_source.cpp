@@ -23,7 +23,8 @@ constexpr std::size_t kReadBytes = 16 * 1024;
 
 class InotifySource::Instance final : public Notifier {
  public:
-  Instance(std::size_t watch, UniqueFd fd) : watch_(watch), fd_(std::move(fd)) {}
+  Instance(std::size_t number, UniqueFd fd, std::uint64_t position)
+      : number_(number), fd_(std::move(fd)), read_(position) {}
 
   int add_watch(int handle, std::uint32_t mask) override {
     // By descriptor: what is watched is what was opened, whatever its name leads to by now.
@@ -36,7 +37,7 @@ class InotifySource::Instance final : public Notifier {
 
   void remove_watch(int wd) override { inotify_rm_watch(fd_.get(), wd); }
 
-  std::uint64_t queued_bytes() override {
+  std::uint64_t queued_bytes() const override {
     const std::lock_guard lock(mutex_);
     int waiting = 0;
     if (ioctl(fd_.get(), FIONREAD, &waiting) != 0) waiting = 0;
@@ -55,31 +56,36 @@ class InotifySource::Instance final : public Notifier {
   }
 
   int fd() const { return fd_.get(); }
-  std::size_t watch() const { return watch_; }
+  std::size_t number() const { return number_; }
 
  private:
-  const std::size_t watch_;
+  const std::size_t number_;
   UniqueFd fd_;
-  std::mutex mutex_;  ///< so that "read" and "still queued" are seen at one moment
-  std::uint64_t read_ = 0;
+  mutable std::mutex mutex_;  ///< so that "read" and "still queued" are seen at one moment
+  std::uint64_t read_;
 };
 
 InotifySource::InotifySource(Mailbox& mailbox) : mailbox_(mailbox) {}
 
 InotifySource::~InotifySource() { stop(); }
 
-Notifier* InotifySource::add_instance(std::size_t watch, int& error) {
+std::optional<InotifySource::Added> InotifySource::add_instance(std::uint64_t position,
+                                                                int& error) {
   UniqueFd fd(inotify_init1(IN_NONBLOCK | IN_CLOEXEC));
   if (!fd) {
     error = errno;
-    return nullptr;
+    return std::nullopt;
   }
-  instances_.push_back(std::make_unique<Instance>(watch, std::move(fd)));
-  return instances_.back().get();
+  const bool runs = reader_.joinable();
+  stop();
+  const std::size_t number = mailbox_.add_instance();
+  instances_.push_back(std::make_unique<Instance>(number, std::move(fd), position));
+  if (runs) start();
+  return Added{number, *instances_.back()};
 }
 
-void InotifySource::remove_instance(std::size_t watch) {
-  std::erase_if(instances_, [watch](const auto& one) { return one->watch() == watch; });
+void InotifySource::remove_instance(std::size_t number) {
+  std::erase_if(instances_, [number](const auto& one) { return one->number() == number; });
 }
 
 void InotifySource::start() {
@@ -98,7 +104,7 @@ void InotifySource::run() {
   while (true) {
     polled.assign({{stop_.fd(), POLLIN, 0}, {mailbox_.room_fd(), POLLIN, 0}});
     for (const auto& instance : instances_) {
-      const bool full = mailbox_.is_full(instance->watch());
+      const bool full = mailbox_.is_full(instance->number());
       polled.push_back({full ? -1 : instance->fd(), POLLIN, 0});
     }
     if (poll(polled.data(), polled.size(), -1) < 0) continue;  // EINTR
@@ -111,9 +117,9 @@ void InotifySource::run() {
 }
 
 void InotifySource::drain(Instance& instance) {
-  while (!mailbox_.is_full(instance.watch())) {
+  while (!mailbox_.is_full(instance.number())) {
     Mailbox::Chunk chunk = mailbox_.fresh();
-    chunk.watch = instance.watch();
+    chunk.instance = instance.number();
     if (instance.read(chunk.bytes, chunk.position) == 0) return;
     mailbox_.push(std::move(chunk));
   }

@@ -1,12 +1,14 @@
-// The inotify instances, one per watch, and the thread that keeps their queues empty: it reads to
-// EAGAIN and pushes bytes, nothing else. Made and stopped by its owner; add_watch and its like are
-// called by the pipeline thread.
+// The inotify instances, each of one watch or of several, and the thread that keeps their queues
+// empty: it reads to EAGAIN and pushes bytes, nothing else. Made and stopped by its owner;
+// add_watch and its like are called by the pipeline thread.
 #pragma once
 
 #include <atomic>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <thread>
 #include <vector>
 
@@ -23,11 +25,15 @@ class InotifySource {
   InotifySource(const InotifySource&) = delete;
   InotifySource& operator=(const InotifySource&) = delete;
 
-  /// While the reader does not run. Null, with the errno in `error`, if there are no instances left
-  /// (EMFILE).
-  Notifier* add_instance(std::size_t watch, int& error);
+  struct Added {
+    std::size_t number;
+    Notifier& notifier;
+  };
+  /// Its stream of records begins at `position`. Nothing, with the errno in `error`, if there are
+  /// no instances left (EMFILE). The reader may run.
+  std::optional<Added> add_instance(std::uint64_t position, int& error);
   /// While the reader does not run.
-  void remove_instance(std::size_t watch);
+  void remove_instance(std::size_t number);
   void start();
   /// Ends the thread; what the queues still hold stays there. It may be started again.
   void stop();

@@ -3,9 +3,6 @@
 #include <utility>
 
 namespace inotifier {
-Mailbox::Mailbox(std::size_t watches, std::size_t bytes_per_watch)
-    : share_(bytes_per_watch), held_(watches) {}
-
 Mailbox::Chunk Mailbox::fresh() {
   const std::lock_guard lock(mutex_);
   if (spare_.empty()) return {};
@@ -16,14 +13,14 @@ Mailbox::Chunk Mailbox::fresh() {
 
 void Mailbox::push(Chunk chunk) {
   const std::lock_guard lock(mutex_);
-  held_[chunk.watch] += chunk.bytes.size();
+  held_[chunk.instance] += chunk.bytes.size();
   if (chunks_.empty()) filled_.raise();
   chunks_.push_back(std::move(chunk));
 }
 
-bool Mailbox::is_full(std::size_t watch) const {
+bool Mailbox::is_full(std::size_t instance) const {
   const std::lock_guard lock(mutex_);
-  return held_[watch] >= share_;
+  return held_[instance] >= share_;
 }
 
 void Mailbox::take(std::vector<Chunk>& chunks, std::size_t most_bytes) {
@@ -37,7 +34,7 @@ void Mailbox::take(std::vector<Chunk>& chunks, std::size_t most_bytes) {
   while (!chunks_.empty() && bytes < most_bytes) {
     Chunk& first = chunks_.front();
     bytes += first.bytes.size();
-    std::size_t& held = held_[first.watch];
+    std::size_t& held = held_[first.instance];
     const bool was_full = held >= share_;
     held -= first.bytes.size();
     if (was_full && held < share_) room_.raise();

@@ -26,6 +26,8 @@ class Rescans {
     due_.reset();
     again_ = false;
   }
+  /// Records may have been missed; a scan in progress sees to it.
+  void doubt() { ++doubts_; }
   bool pending() const { return due_.has_value(); }
   /// While one is pending. Monotonic time.
   Nanos due_at(Nanos now) const;

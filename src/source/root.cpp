@@ -34,6 +34,23 @@ bool passes(int error) {
   return !is_absence(error) && error != EACCES && error != EPERM && error != ENAMETOOLONG;
 }
 
+std::string advice(int error) {
+  switch (error) {
+    case ENOSPC:
+      return "the limit fs.inotify.max_user_watches is used up; raise it: "
+             "sysctl fs.inotify.max_user_watches=1048576. Until then this directory is polled";
+    case EMFILE:
+    case ENFILE:
+      return "raise the limit of open files (ulimit -n, LimitNOFILE=); it is tried again soon";
+    case ENOMEM:
+      return "it is tried again soon";
+    case EACCES:
+      return "the daemon's user may not read this directory; give it r-x";
+    default:
+      return "this directory is polled";
+  }
+}
+
 bool is_empty(Fs& fs, int handle) {
   int error = 0;
   const auto listing = fs.list(handle, error);

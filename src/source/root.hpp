@@ -19,6 +19,8 @@ bool is_shortage(int error);
 /// An errno after which the same call may succeed: nothing else would look again. A right that is
 /// given back gives an ATTRIB.
 bool passes(int error);
+/// The remedy for what a call on a directory returned.
+std::string advice(int error);
 /// Whether nothing is in the directory; false if that cannot be seen.
 bool is_empty(Fs& fs, int handle);
 

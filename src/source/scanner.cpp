@@ -31,6 +31,14 @@ void Scanner::poll_unwatched() {
   }
 }
 
+bool Scanner::begin_anew() {
+  if (phase_ == Phase::kIdle) return false;
+  scan_lister_.close();
+  rescans_.doubt();
+  begin_scan({reason_, tree_.scan().origin, tree_.scan().absence_counts});
+  return true;
+}
+
 void Scanner::stop() {
   scan_lister_.close();
   fresh_lister_.close();

@@ -42,6 +42,8 @@ class Scanner {
   bool ever_scanned() const { return tree_.scan().number > 0; }
   /// The first scan has watched every directory.
   bool is_ready() const { return ready_; }
+  /// No directory is watched any more: a scan in progress begins anew. False: there is none.
+  bool begin_anew();
   /// The root is lost.
   void stop();
   /// Works on; true if there is more to do.

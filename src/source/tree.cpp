@@ -31,23 +31,6 @@ bool is_same(const WatchTable::Directory& known, const Stat& stat) {
 
 }  // namespace
 
-std::string advice(int error) {
-  switch (error) {
-    case ENOSPC:
-      return "the limit fs.inotify.max_user_watches is used up; raise it: "
-             "sysctl fs.inotify.max_user_watches=1048576. Until then this directory is polled";
-    case EMFILE:
-    case ENFILE:
-      return "raise the limit of open files (ulimit -n, LimitNOFILE=); it is tried again soon";
-    case ENOMEM:
-      return "it is tried again soon";
-    case EACCES:
-      return "the daemon's user may not read this directory; give it r-x";
-    default:
-      return "this directory is polled";
-  }
-}
-
 bool Tree::is_at(DirId dir, const std::string& path) {
   Stat stat;
   return fs_.stat(root_.open(), path, stat) == 0 && stat.inode == table_.at(dir).inode &&
@@ -173,6 +156,16 @@ void Tree::unwatch(DirId top) {
   }
 }
 
+void Tree::unwatch_all() {
+  for (DirId dir = 0; dir < table_.limit(); ++dir) {
+    const int wd = table_.at(dir).wd;
+    if (wd < 0) continue;
+    table_.retire(wd);
+    table_.unbind(dir);
+    notifier_->remove_watch(wd);
+  }
+}
+
 void Tree::on_moved(const MoveHalf& from, const MoveHalf& to) {
   const DirId dir = departed_.take(from.dir, from.name);
   if (dir == kNoDir) return;
@@ -207,6 +200,10 @@ int Tree::add_watch(int handle, const std::string& path) {
   if (wd >= 0) return wd;
   const int error = -wd;
   if (is_absence(error)) return wd;  // it was removed at once; its record tells
+  if (error == EEXIST) {
+    conflict_ = true;
+    return wd;
+  }
   if (error == ENOSYS) {
     out_.degraded({Degraded::Reason::kNotWatched, "",
                    describe("open", "/proc/self/fd", ENOENT) +

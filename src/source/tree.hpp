@@ -24,9 +24,6 @@
 
 namespace inotifier {
 
-/// The remedy for what a call on a directory returned.
-std::string advice(int error);
-
 class Tree {
  public:
   /// A scan of the whole watch.
@@ -58,6 +55,7 @@ class Tree {
 
   void begin_turn(Nanos now) { now_ = now; }
   WatchTable& table() { return table_; }
+  const WatchTable& table() const { return table_; }
   OpenDirectories& open() { return open_; }
   /// Whether `path` leads to this very directory.
   bool is_at(DirId dir, const std::string& path);
@@ -97,6 +95,10 @@ class Tree {
   void drop(DirId top);
   /// Takes the watches away; directories and what is known below them stay.
   void unwatch(DirId top);
+  /// All of them, also of directories that have no place.
+  void unwatch_all();
+  /// Since the last call, another watch of the inotify instance turned out to hold a directory.
+  bool take_conflict() { return std::exchange(conflict_, false); }
 
   // Renames of directories
   void on_moved(const MoveHalf& from, const MoveHalf& to);
@@ -149,6 +151,7 @@ class Tree {
   Departed departed_;
   OpenDirectories open_;
   std::set<DirId> unwatched_;
+  bool conflict_ = false;  ///< see take_conflict()
   std::set<DirId> remote_;
   std::set<DirId> aliased_;                   ///< those that a bind mount shows elsewhere as well
   std::set<std::string> lost_volumes_;        ///< relative paths of volumes that went away

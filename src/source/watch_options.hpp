@@ -8,6 +8,7 @@
 
 #include "inotifier/processor.hpp"
 #include "source/remote_tree.hpp"
+#include "source/shared_instance.hpp"
 
 namespace inotifier {
 
@@ -25,6 +26,9 @@ struct WatchOptions {
   /// volumes are left out.
   std::function<RemoteTree::Asks(DirId, const std::string&)> start_poller;
   std::function<void(DirId)> stop_poller;
+  /// An inotify instance that no other watch has, whose stream of records begins at `position`;
+  /// null, with the errno in `error`, if there is none left.
+  std::function<SharedInstance*(std::uint64_t position, int& error)> other_instance;
 };
 
 }  // namespace inotifier

@@ -17,19 +17,25 @@ constexpr Nanos kRootCheck = kSecond;
 
 }  // namespace
 
-Watcher::Watcher(WatchOptions options, Fs& fs, Notifier* notifier, Renames& renames, Sink& sink)
+Watcher::Watcher(WatchOptions options, Fs& fs, SharedInstance* instance, Renames& renames,
+                 Sink& sink)
     : EventSource(sink),
       options_(std::move(options)),
       fs_(fs),
-      notifier_(notifier),
+      share_(instance, *this),
       renames_(renames),
       number_(renames.add(*this)),
       root_(options_.root, fs),
-      tree_(options_, fs, notifier, root_, rescans_, out_),
+      tree_(options_, fs, share_ ? &share_ : nullptr, root_, rescans_, out_),
       scanner_(options_, fs, root_, tree_, rescans_, out_),
       probes_(tree_, fs) {}
 
-Watcher::~Watcher() { renames_.remove(number_); }
+Watcher::~Watcher() {
+  renames_.remove(number_);
+  if (!share_) return;
+  if (!share_.is_alone()) tree_.unwatch_all();  // otherwise the instance goes, too
+  share_.move(nullptr, tree_.table().take_retired());
+}
 
 void Watcher::set_options(WatchOptions options) {
   for (const auto& part : parts_) options_.stop_poller(part.first);
@@ -68,24 +74,45 @@ void Watcher::rescan(std::string_view reason, Origin origin, bool absence_counts
 
 // --- records
 
-void Watcher::on_bytes(std::span<const std::byte> bytes, std::uint64_t position) {
-  Decoder decoder(bytes);
-  Record record;
-  std::size_t offset = decoder.offset();
-  while (decoder.next(record)) {
-    on_record(record, position + offset);
-    offset = decoder.offset();
-  }
-  if (decoder.broken()) rescan("broken_record", Origin::kRescan);
-  handled_ = position + bytes.size();
+bool Watcher::holds(int wd) const {
+  const WatchTable& table = tree_.table();
+  return table.by_wd(wd) != kNoDir || table.is_retired(wd);
 }
 
-void Watcher::on_unknown_wd(const Record& record) {
-  if (tree_.table().is_retired(record.wd)) {
-    if ((record.mask & IN_IGNORED) != 0) tree_.table().ignored(record.wd);
-  } else if ((record.mask & IN_IGNORED) == 0) {
-    rescan("unknown_wd", Origin::kRescan);
+bool Watcher::is_there(int wd) {
+  const DirId dir = tree_.table().by_wd(wd);
+  std::string path;
+  return dir != kNoDir && tree_.table().path(dir, path) && tree_.is_at(dir, path);
+}
+
+void Watcher::on_taken(int wd) {
+  WatchTable& table = tree_.table();
+  const DirId dir = table.by_wd(wd);
+  if (dir == kNoDir) return;
+  table.retire(wd);
+  table.unbind(dir);
+  std::string path;
+  // Unless records have told already that it left, or a directory above.
+  if (table.path(dir, path)) rescan("watch_taken", Origin::kRescan);
+}
+
+/// An instance gives a directory one wd, and another watch of ours has it: what both see needs two.
+void Watcher::change_instance() {
+  int error = 0;
+  SharedInstance* other =
+      options_.other_instance ? options_.other_instance(share_.queued_bytes(), error) : nullptr;
+  if (other == nullptr) {
+    out_.degraded({Degraded::Reason::kInstanceLimit, "",
+                   describe("inotify_init1", root_.path(), error) +
+                       ": a directory is in another watch, too, and needs an inotify instance of "
+                       "its own here; raise fs.inotify.max_user_instances (sysctl "
+                       "fs.inotify.max_user_instances=1024). Until then it is polled"});
+    return;
   }
+  tree_.unwatch_all();
+  share_.move(other, tree_.table().take_retired());
+  if (scanner_.begin_anew()) return probes_.on_doubt();
+  rescan("other_instance", Origin::kRescan);
 }
 
 void Watcher::on_record(const Record& record, std::uint64_t position) {
@@ -97,7 +124,10 @@ void Watcher::on_record(const Record& record, std::uint64_t position) {
   }
   WatchTable& table = tree_.table();
   const DirId dir = table.by_wd(record.wd);
-  if (dir == kNoDir) return on_unknown_wd(record);
+  if (dir == kNoDir) {  // it is retired
+    if ((record.mask & IN_IGNORED) != 0) table.ignored(record.wd);
+    return;
+  }
   std::string path;  // empty while a directory above is on its way elsewhere
   this->path(dir, record.name, path);
   out_.sink().on_record(record, path);
@@ -339,13 +369,14 @@ void Watcher::on_poll_result(const PollResult& result) {
 }
 
 void Watcher::on_time() {
+  if (tree_.take_conflict()) change_instance();
   // A root that was silent is there again as soon as it answers.
   if (now_.mono >= next_check_ || root_.doubtful() || root_.silent_since() != 0) check_root();
   tree_.on_time();
   update_parts();
   if (now_.mono < next_poll_ || !root_.attached()) return;
   next_poll_ = now_.mono + options_.poll_interval;
-  if (notifier_ != nullptr) return scanner_.poll_unwatched();
+  if (share_) return scanner_.poll_unwatched();
   if (!scanner_.is_scanning()) rescan("poll", Origin::kPoll);
 }
 
@@ -359,85 +390,11 @@ std::optional<Nanos> Watcher::deadline() const {
   Nanos first = root_.doubtful() ? now_.mono : next_check_;
   first = std::min(first, tree_.deadline().value_or(first));
   if (!root_.attached()) return first;
-  if (notifier_ == nullptr || !tree_.unwatched().empty()) first = std::min(first, next_poll_);
+  if (!share_ || !tree_.unwatched().empty()) first = std::min(first, next_poll_);
   if (rescans_.pending() && !scanner_.is_scanning()) {
     first = std::min(first, rescans_.due_at(now_.mono));
   }
   return first;
-}
-
-// --- Files
-
-bool Watcher::path(DirId dir, std::string_view name, std::string& out) {
-  const std::string* directory = tree_.table().is_alive(dir) ? tree_.open().path(dir) : nullptr;
-  if (directory == nullptr) return false;
-  out = *directory;
-  if (!out.empty() && !name.empty()) out += '/';
-  out += name;
-  return true;
-}
-
-int Watcher::stat(DirId dir, std::string_view name, Stat& out) {
-  look_stamp_ = 0;
-  if (RemoteTree* part = part_of(dir)) return part->stat(dir, name);
-  const int handle = tree_.table().is_alive(dir) ? tree_.open().open(dir) : -1;
-  return handle < 0 ? EAGAIN : -fs_.stat(handle, std::string(name), out);
-}
-
-int Watcher::stat_path(std::string_view path, Stat& out) {
-  const int root = root_.open();
-  return root < 0 ? EAGAIN : -fs_.stat(root, std::string(path), out);
-}
-
-Files::Writer Watcher::writer(DirId dir, std::string_view name, Stat& out) {
-  if (!tree_.table().is_alive(dir)) return Writer::kChanged;
-  if (part_of(dir) != nullptr) return Writer::kUnknown;
-  const FsTraits& traits = tree_.traits_of(dir);
-  if (!traits.leases) {
-    tell_no_lease(traits, false);
-    return Writer::kUnknown;
-  }
-  auto probe = probes_.take(dir, name);
-  if (!probe) {
-    const FileName file{dir, name};
-    probes_.start({&file, 1});
-    probe = probes_.take(dir, name);
-  }
-  if (!probe) return Writer::kChanged;
-  out = probe->stat;
-  look_stamp_ = probe->stamp;
-  if (probe->writer == Writer::kUnknown) {
-    std::string relative;
-    path(dir, name, relative);
-    out_.degraded(
-        {Degraded::Reason::kNoLease, "",
-         describe("fcntl(F_SETLEASE)", join(root_.path(), relative), probe->error) +
-             ": whether a writer has a file open cannot be seen, the quiet time decides; run the "
-             "daemon as the files' owner, or give it CAP_LEASE and the right to read"});
-  }
-  return probe->writer;
-}
-
-std::vector<EventSource::Unanswered> Watcher::unanswered() const {
-  std::vector<Unanswered> all;
-  if (root_.silent_since() != 0) all.push_back({"", "open", root_.silent_since()});
-  probes_.list_unanswered(all);
-  for (const auto& part : parts_) part.second.list_unanswered(now_.mono, all);
-  return all;
-}
-
-bool Watcher::later_write_shows(const Stat& stat) {
-  if (polled_ != nullptr) return true;  // it was quiet for seconds
-  const Nanos stamp = look_stamp_ != 0 ? look_stamp_ : fs_.stamp_clock();
-  const auto is_past = [stamp](Nanos time, Nanos unit, Nanos ahead) {
-    return time <= stamp - unit || time > stamp + ahead;
-  };
-  constexpr Nanos kTwoSeconds = 2 * kSecond;  // vfat counts in twos
-  if (stat.is_coarse()) return is_past(stat.ctime, kTwoSeconds, kTwoSeconds);
-  // CLOCK_REALTIME_COARSE stamps files; it stands still for up to 10 ms (CONFIG_HZ=100).
-  constexpr Nanos kTick = 10 * kMillisecond;
-  if (root_.traits().fine_times && !tree_.has_other_volumes()) return true;
-  return is_past(stat.mtime, 1, kTick) && is_past(stat.ctime, 1, kTick);
 }
 
 }  // namespace inotifier

@@ -4,11 +4,9 @@
 // Owned by the pipeline; pipeline thread. It calls its Sink synchronously.
 #pragma once
 
-#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <optional>
-#include <span>
 #include <string>
 #include <string_view>
 
@@ -20,15 +18,16 @@
 #include "source/rescans.hpp"
 #include "source/root.hpp"
 #include "source/scanner.hpp"
+#include "source/shared_instance.hpp"
 #include "source/tree.hpp"
 #include "source/watch_options.hpp"
 
 namespace inotifier {
 
-class Watcher final : public EventSource, private Renames::Watch {
+class Watcher final : public EventSource, private Renames::Watch, private SharedInstance::Member {
  public:
-  /// `notifier` may be null: then the watch is polled.
-  Watcher(WatchOptions options, Fs& fs, Notifier* notifier, Renames& renames, Sink& sink);
+  /// `instance` may be null: then the watch is polled.
+  Watcher(WatchOptions options, Fs& fs, SharedInstance* instance, Renames& renames, Sink& sink);
   ~Watcher() override;
   Watcher(const Watcher&) = delete;
   Watcher& operator=(const Watcher&) = delete;
@@ -36,8 +35,6 @@ class Watcher final : public EventSource, private Renames::Watch {
   /// Opens the root and begins the first scan. A root that is not there is told by watch.lost.
   void start(const Now& now) override;
   void begin_turn(const Now& now) override;
-  /// Records in the order of the queue; `position` is the stream position of the first byte.
-  void on_bytes(std::span<const std::byte> bytes, std::uint64_t position);
   /// Of a remote volume below the root, or at its place.
   void on_poll_result(const PollResult& result);
   void on_time() override;
@@ -59,9 +56,11 @@ class Watcher final : public EventSource, private Renames::Watch {
   Writer writer(DirId dir, std::string_view name, Stat& out) override;
   void probe(std::span<const FileName> files) override { probes_.start(files); }
   std::uint64_t queued() const override {
-    return notifier_ == nullptr || polled_ != nullptr ? 0 : notifier_->queued_bytes();
+    return !share_ || polled_ != nullptr ? 0 : share_.queued_bytes();
   }
-  std::uint64_t handled() const override { return polled_ != nullptr ? 0 : handled_; }
+  std::uint64_t handled() const override {
+    return !share_ || polled_ != nullptr ? 0 : share_.handled_bytes();
+  }
   std::uint32_t doubts() const override {
     constexpr std::uint32_t kOfPoller = 1U << 31U;
     return polled_ != nullptr ? kOfPoller | polled_->round() : rescans_.doubts();
@@ -77,8 +76,14 @@ class Watcher final : public EventSource, private Renames::Watch {
   void on_arrived(const MoveHalf& to, std::string_view from_path) override;
   void on_left(const MoveHalf& from) override;
 
-  void on_record(const Record& record, std::uint64_t position);
-  void on_unknown_wd(const Record& record);
+  // SharedInstance::Member
+  void on_record(const Record& record, std::uint64_t position) override;
+  void on_doubt(std::string_view reason) override { rescan(reason, Origin::kRescan); }
+  bool holds(int wd) const override;
+  bool is_there(int wd) override;
+  void on_taken(int wd) override;
+  void change_instance();
+
   void on_directory_record(const Record& record, DirId dir, const std::string& path);
   void on_lost_wd(DirId dir);
   void take_in(const MoveHalf& to, std::string_view from_path);
@@ -95,7 +100,7 @@ class Watcher final : public EventSource, private Renames::Watch {
 
   WatchOptions options_;
   Fs& fs_;
-  Notifier* notifier_;
+  InstanceShare share_;
   Renames& renames_;
   std::size_t number_;  ///< of the watch, in renames_
   Root root_;
@@ -103,7 +108,6 @@ class Watcher final : public EventSource, private Renames::Watch {
   Tree tree_;
   Scanner scanner_;
   FileProbes probes_;
-  std::uint64_t handled_ = 0;           ///< bytes of records
   std::map<DirId, RemoteTree> parts_;   ///< by the directory where a remote volume is mounted
   const RemoteTree* polled_ = nullptr;  ///< whose poll result is being handled
   Now now_;

@@ -7,6 +7,7 @@
 #include <string_view>
 #include <unordered_map>
 #include <unordered_set>
+#include <utility>
 #include <vector>
 
 #include "inotifier/processor.hpp"
@@ -125,6 +126,8 @@ class WatchTable {
   void retire(int wd) { retired_.insert(wd); }
   bool is_retired(int wd) const { return retired_.contains(wd); }
   void ignored(int wd) { retired_.erase(wd); }
+  /// All of these; then there are none.
+  std::unordered_set<int> take_retired() { return std::exchange(retired_, {}); }
   std::size_t watched() const { return by_wd_.size(); }
 
   /// The name of what was set aside is "/", a number, "/", and the name of the place: no directory

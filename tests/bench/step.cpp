@@ -73,7 +73,7 @@ Spent measure(const std::string& journal, bool publish, bool by_rename, int file
   config.events = default_events("completed");
   config.temporary = kDefaultTemporary;
   config.exclude = kDefaultExclude;
-  pipeline.add_watch(config, &notifier);
+  pipeline.add_watch(config, &pipeline.add_instance(0, notifier));
 
   Spent spent;
   const auto turn = [&] {

@@ -10,7 +10,8 @@
 
 namespace inotifier::testing {
 
-FakeNotifier::FakeNotifier(FakeFs& fs, std::uint32_t flags) : fs_(fs), flags_(flags) {}
+FakeNotifier::FakeNotifier(FakeFs& fs, std::uint32_t flags, std::uint64_t position)
+    : fs_(fs), flags_(flags), total_(position), read_(position) {}
 
 FakeNotifier::~FakeNotifier() {
   for (const auto& [wd, weak] : marks_) {

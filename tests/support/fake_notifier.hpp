@@ -21,14 +21,15 @@ struct FakeInode;
 class FakeNotifier final : public Notifier {
  public:
   /// `fs` must live longer. `flags` are added to every mask, as the daemon's source does.
-  explicit FakeNotifier(FakeFs& fs, std::uint32_t flags = 0);
+  /// Its stream of records begins at `position`.
+  explicit FakeNotifier(FakeFs& fs, std::uint32_t flags = 0, std::uint64_t position = 0);
   ~FakeNotifier() override;
   FakeNotifier(const FakeNotifier&) = delete;
   FakeNotifier& operator=(const FakeNotifier&) = delete;
 
   int add_watch(int handle, std::uint32_t mask) override;
   void remove_watch(int wd) override;
-  std::uint64_t queued_bytes() override { return total_; }
+  std::uint64_t queued_bytes() const override { return total_; }
 
   /// Takes at most so many records out of the queue, as read(2) would give them.
   std::vector<std::byte> read(std::size_t most = SIZE_MAX);
@@ -61,8 +62,8 @@ class FakeNotifier final : public Notifier {
   int last_wd_ = 0;
   std::size_t limit_ = 16384;  // /proc/sys/fs/inotify/max_queued_events
   bool overflow_queued_ = false;
-  std::uint64_t total_ = 0;
-  std::uint64_t read_ = 0;
+  std::uint64_t total_;
+  std::uint64_t read_;
 };
 
 }  // namespace inotifier::testing

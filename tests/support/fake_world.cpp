@@ -20,6 +20,8 @@ constexpr Nanos kMonoStart = 1'000'000'000'000;
 constexpr Nanos kBetweenCommands = 1'000;
 // After a script's last line: longer than any wait that a processor has by itself.
 constexpr Nanos kAftermath = 15'000'000'000;
+// The watch that shares the others' instance.
+constexpr const char* kCompanion = "companion";
 constexpr int kMostTurns = 100'000;
 // More than what a script's files may need when they come, and when they are waited for.
 constexpr std::size_t kTurnsOfACommand = 20'000;
@@ -61,7 +63,13 @@ std::vector<FakeWorld::Settings> FakeWorld::variants(
     if (options.contains("step") && !has(options, "step", name)) continue;
     for (const bool fine : {true, false}) {
       if (options.contains("clock") && has(options, "clock", "coarse") == fine) continue;
-      result.push_back({step, fine});
+      result.push_back({step, fine, has(options, "instance", "shared")});
+    }
+  }
+  if (!options.contains("instance")) {
+    for (Settings shared : {result.front(), result.back()}) {
+      shared.shared = true;
+      result.push_back(shared);
     }
   }
   return result;
@@ -72,6 +80,10 @@ FakeWorld::FakeWorld(const Settings& settings, const std::map<std::string, std::
   set_time(kMonoStart);
   fs_.make_directory(root_);
   fs_.make_directory("/out");
+  fs_.make_directory("/companion");
+  if (const auto given = options.find("companion"); given != options.end()) {
+    companion_ = given->second;
+  }
 }
 
 std::string FakeWorld::label() const {
@@ -79,7 +91,8 @@ std::string FakeWorld::label() const {
                      : settings_.step == Step::kLate ? "late"
                                                      : "single";
   return std::string("fake, step=") + step +
-         ", clock=" + (settings_.fine_times ? "multigrain" : "coarse");
+         ", clock=" + (settings_.fine_times ? "multigrain" : "coarse") +
+         (settings_.shared ? ", one instance" : "");
 }
 
 void FakeWorld::set_time(Nanos mono) {
@@ -107,18 +120,33 @@ void FakeWorld::start(const std::vector<WatchConfig>& watches) {
   pipeline_ = std::make_unique<Pipeline>(
       fs_, *journal_,
       [this](std::string_view, std::string_view body) { events_.push_back(decode(body)); });
-  for (const WatchConfig& watch : watches) {
-    std::unique_ptr<FakeNotifier> notifier;
-    if (watch.backend != WatchConfig::Backend::kPoll) {
-      notifier = std::make_unique<FakeNotifier>(fs_, IN_ONLYDIR | IN_EXCL_UNLINK);
-    }
-    pipeline_->add_watch(watch, notifier.get());
-    notifiers_.push_back(std::move(notifier));
+  pipeline_->set_other_instance([this](std::size_t watch, std::uint64_t position, int&) {
+    return add_instance(watch, position);
+  });
+  std::vector<WatchConfig> all = watches;
+  if (settings_.shared) {
+    all.emplace_back();
+    all.back().name = kCompanion;
+    all.back().path = companion_;
   }
-  overflowing_.resize(watches.size());
+  SharedInstance* instance = nullptr;
+  instance_of_.assign(all.size(), SIZE_MAX);
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    const bool polled = all[i].backend == WatchConfig::Backend::kPoll;
+    if (!polled && (instance == nullptr || !settings_.shared)) instance = add_instance(i, 0);
+    if (!polled) instance_of_[i] = notifiers_.size() - 1;
+    pipeline_->add_watch(all[i], polled ? nullptr : instance);
+  }
   running_ = true;
   if (started_ == 0) started_ = now_.mono;
   pump();
+}
+
+SharedInstance* FakeWorld::add_instance(std::size_t watch, std::uint64_t position) {
+  instance_of_[watch] = notifiers_.size();
+  notifiers_.push_back(std::make_unique<FakeNotifier>(fs_, IN_ONLYDIR | IN_EXCL_UNLINK, position));
+  overflowing_.push_back(false);
+  return &pipeline_->add_instance(instance_of_[watch], *notifiers_.back());
 }
 
 void FakeWorld::kill() {
@@ -132,7 +160,7 @@ void FakeWorld::kill() {
 bool FakeWorld::is_pending() const {
   if (pipeline_->blocked()) return false;
   for (std::size_t i = 0; i < notifiers_.size(); ++i) {
-    if (notifiers_[i] != nullptr && !overflowing_[i] && !notifiers_[i]->is_empty()) return true;
+    if (!overflowing_[i] && !notifiers_[i]->is_empty()) return true;
   }
   return false;
 }
@@ -141,7 +169,7 @@ bool FakeWorld::turn() {
   std::vector<std::vector<std::byte>> buffers;
   std::vector<Input> inputs;
   for (std::size_t i = 0; i < notifiers_.size() && !pipeline_->blocked(); ++i) {
-    if (notifiers_[i] == nullptr || overflowing_[i] || notifiers_[i]->is_empty()) continue;
+    if (overflowing_[i] || notifiers_[i]->is_empty()) continue;
     const std::uint64_t position = notifiers_[i]->position();
     buffers.push_back(notifiers_[i]->read(settings_.step == Step::kSingle ? 1 : SIZE_MAX));
     inputs.push_back({i, position, buffers.back()});
@@ -204,7 +232,9 @@ void FakeWorld::finish() {
 }
 
 void FakeWorld::take(std::vector<Event>& events) {
-  for (Event& event : std::exchange(events_, {})) events.push_back(std::move(event));
+  for (Event& event : std::exchange(events_, {})) {
+    if (!is_of_sharing(event, kCompanion)) events.push_back(std::move(event));
+  }
 }
 
 void FakeWorld::rescan() {
@@ -213,8 +243,8 @@ void FakeWorld::rescan() {
 }
 
 void FakeWorld::overflow(std::size_t watch, bool begin) {
-  FakeNotifier& notifier = *notifiers_.at(watch);
-  overflowing_[watch] = begin;
+  FakeNotifier& notifier = this->notifier(watch);
+  overflowing_[instance_of_[watch]] = begin;
   constexpr std::size_t kKernelLimit = 16384;
   notifier.limit(begin ? notifier.length() : kKernelLimit);
   if (begin) {

@@ -27,6 +27,7 @@ class FakeWorld final : public World {
   struct Settings {
     Step step = Step::kPrompt;
     bool fine_times = true;
+    bool shared = false;  ///< all watches, and one more, have one inotify instance
   };
   FakeWorld(const Settings& settings, const std::map<std::string, std::string>& options);
 
@@ -50,7 +51,7 @@ class FakeWorld final : public World {
   FakeWorld* fake() override { return this; }
 
   FakeFs& fs() { return fs_; }
-  FakeNotifier& notifier(std::size_t watch) { return *notifiers_.at(watch); }
+  FakeNotifier& notifier(std::size_t watch) { return *notifiers_.at(instance_of_.at(watch)); }
   /// The wall clock is set forward or back.
   void step_clock(Nanos by);
   /// Of a script that keeps its journal: nothing more fits on its disk.
@@ -76,10 +77,12 @@ class FakeWorld final : public World {
   void pump();
   void run_until(Nanos mono);
   bool is_pending() const;
+  SharedInstance* add_instance(std::size_t watch, std::uint64_t position);
 
   Settings settings_;
   FakeFs fs_;
   std::string root_ = "/w";
+  std::string companion_ = "/companion";  ///< root of the watch that shares the instance
   std::vector<Event> events_;
   Now now_;
   Nanos started_ = 0;
@@ -87,8 +90,9 @@ class FakeWorld final : public World {
   std::size_t turns_taken_ = 0;
   std::unique_ptr<KeptJournal> kept_;  ///< of a script that kills
   std::unique_ptr<Journal> journal_;
+  std::vector<std::unique_ptr<FakeNotifier>> notifiers_;  ///< by instance
+  std::vector<std::size_t> instance_of_;                  ///< by watch
   std::unique_ptr<Pipeline> pipeline_;
-  std::vector<std::unique_ptr<FakeNotifier>> notifiers_;
   std::vector<bool> overflowing_;
   bool running_ = false;
   bool held_ = false;

@@ -19,6 +19,8 @@ namespace {
 
 // Only ever waited for when something is wrong.
 constexpr Nanos kPatience = 5 * kSecond;
+// The watch that shares the others' instance.
+constexpr const char* kCompanion = "companion";
 constexpr Nanos kLate = 20 * kMillisecond;
 // After a script's last line, for what was not expected.
 constexpr Nanos kAftermath = 150 * kMillisecond;
@@ -30,17 +32,25 @@ void sleep_until(Nanos mono) {
 
 }  // namespace
 
-KernelWorld::KernelWorld(const std::string& place)
-    : place_(place), sandbox_(place), root_(sandbox_.path() + "/w") {
-  if (disk_.make_directory(root_) != 0 || disk_.make_directory(sandbox_.path() + "/out") != 0) {
-    throw std::runtime_error("mkdir in " + sandbox_.path());
+KernelWorld::KernelWorld(const std::string& place, bool shared)
+    : place_(place), shared_(shared), sandbox_(place), root_(sandbox_.path() + "/w") {
+  for (const char* name : {"/w", "/out", "/companion"}) {
+    if (disk_.make_directory(sandbox_.path() + name) != 0) {
+      throw std::runtime_error("mkdir in " + sandbox_.path());
+    }
   }
 }
 
 void KernelWorld::start(const std::vector<WatchConfig>& watches) {
   roots_.clear();
   for (const WatchConfig& watch : watches) roots_.push_back(watch.path);
-  pipeline_ = std::make_unique<LivePipeline>(watches, kept_ ? kept_->path() : "");
+  std::vector<WatchConfig> all = watches;
+  if (shared_) {
+    all.emplace_back();
+    all.back().name = kCompanion;
+    all.back().path = sandbox_.path() + "/companion";
+  }
+  pipeline_ = std::make_unique<LivePipeline>(all, kept_ ? kept_->path() : "", shared_);
   const Nanos deadline = read_clocks().mono + kPatience;
   std::set<std::string> begun;
   for (std::size_t seen = events_.size(); begun.size() < watches.size();) {
@@ -48,6 +58,7 @@ void KernelWorld::start(const std::vector<WatchConfig>& watches) {
     pipeline_->take(events_);
     for (; seen < events_.size(); ++seen) {
       const std::string& type = events_[seen].type;
+      if (events_[seen].watch() == kCompanion) continue;
       if (type == "watch.ready" || type == "watch.lost") begun.insert(events_[seen].watch());
     }
     std::this_thread::sleep_for(std::chrono::microseconds(200));
@@ -87,8 +98,11 @@ void KernelWorld::finish() {
 }
 
 void KernelWorld::take(std::vector<Event>& events) {
-  for (Event& event : std::exchange(events_, {})) events.push_back(std::move(event));
-  if (pipeline_) pipeline_->take(events);
+  std::vector<Event> all = std::exchange(events_, {});
+  if (pipeline_) pipeline_->take(all);
+  for (Event& event : all) {
+    if (!is_of_sharing(event, kCompanion)) events.push_back(std::move(event));
+  }
 }
 
 void KernelWorld::hold(bool on) {

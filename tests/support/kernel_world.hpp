@@ -15,9 +15,12 @@ namespace inotifier::testing {
 
 class KernelWorld final : public World {
  public:
-  explicit KernelWorld(const std::string& place);
+  /// `shared`: all watches, and one more, have one inotify instance.
+  KernelWorld(const std::string& place, bool shared);
 
-  std::string label() const override { return "kernel, " + place_; }
+  std::string label() const override {
+    return "kernel, " + place_ + (shared_ ? ", one instance" : "");
+  }
   Disk& disk() override { return disk_; }
   const std::string& root() const override { return root_; }
   void start(const std::vector<WatchConfig>& watches) override;
@@ -41,6 +44,7 @@ class KernelWorld final : public World {
 
  private:
   std::string place_;
+  bool shared_;
   Sandbox sandbox_;
   std::string root_;
   RealDisk disk_;

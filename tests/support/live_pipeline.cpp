@@ -23,26 +23,29 @@ JournalOptions options_of(const std::string& path) {
 
 }  // namespace
 
-LivePipeline::LivePipeline(const std::vector<WatchConfig>& watches, const std::string& journal)
+LivePipeline::LivePipeline(const std::vector<WatchConfig>& watches, const std::string& journal,
+                           bool shared)
     : journal_(options_of(journal), read_clocks()),
-      pipeline_(fs_, journal_,
-                [this](std::string_view, std::string_view body) {
-                  Event event = decode(body);
-                  const std::lock_guard lock(mutex_);
-                  events_.push_back(std::move(event));
-                }),
-      mailbox_(watches.size(), kMailboxBytes),
-      source_(mailbox_) {
-  for (std::size_t i = 0; i < watches.size(); ++i) {
-    Notifier* notifier = nullptr;
-    if (watches[i].backend != WatchConfig::Backend::kPoll) {
-      int error = 0;
-      notifier = source_.add_instance(i, error);
-      if (notifier == nullptr) {
-        throw std::runtime_error(std::string("inotify_init1: ") + std::strerror(error));
-      }
-    }
-    pipeline_.add_watch(watches[i], notifier);
+      mailbox_(kMailboxBytes),
+      source_(mailbox_),
+      pipeline_(fs_, journal_, [this](std::string_view, std::string_view body) {
+        Event event = decode(body);
+        const std::lock_guard lock(mutex_);
+        events_.push_back(std::move(event));
+      }) {
+  const auto add_instance = [this](std::uint64_t position) {
+    int error = 0;
+    const auto added = source_.add_instance(position, error);
+    if (!added) throw std::runtime_error(std::string("inotify_init1: ") + std::strerror(error));
+    return &pipeline_.add_instance(added->number, added->notifier);
+  };
+  pipeline_.set_other_instance(
+      [=](std::size_t, std::uint64_t position, int&) { return add_instance(position); });
+  SharedInstance* instance = nullptr;
+  for (const WatchConfig& watch : watches) {
+    const bool polled = watch.backend == WatchConfig::Backend::kPoll;
+    if (!polled && (instance == nullptr || !shared)) instance = add_instance(0);
+    pipeline_.add_watch(watch, polled ? nullptr : instance);
   }
   source_.start();
   thread_ = std::thread([this] { run(); });
@@ -94,7 +97,8 @@ void LivePipeline::run() {
   while (true) {
     mailbox_.take(chunks, kBytesPerTurn);
     inputs.clear();
-    for (const auto& chunk : chunks) inputs.push_back({chunk.watch, chunk.position, chunk.bytes});
+    for (const auto& chunk : chunks)
+      inputs.push_back({chunk.instance, chunk.position, chunk.bytes});
     const bool more = pipeline_.step(read_clocks(), inputs);
     const std::optional<Nanos> due = pipeline_.deadline();
     timespec wait{0, 0};

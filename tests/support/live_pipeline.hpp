@@ -23,7 +23,8 @@ class LivePipeline {
   /// Small, so that a held pipeline soon leaves the records to the kernel's queue.
   static constexpr std::size_t kMailboxBytes = 64U << 10U;
 
-  explicit LivePipeline(const std::vector<WatchConfig>& watches, const std::string& journal);
+  /// `shared`: all watches have one inotify instance.
+  LivePipeline(const std::vector<WatchConfig>& watches, const std::string& journal, bool shared);
   ~LivePipeline();
   LivePipeline(const LivePipeline&) = delete;
   LivePipeline& operator=(const LivePipeline&) = delete;
@@ -50,9 +51,9 @@ class LivePipeline {
   Prober prober_;
   RealFs fs_{prober_};
   Journal journal_;
-  Pipeline pipeline_;
   Mailbox mailbox_;
   InotifySource source_;
+  Pipeline pipeline_;
   std::thread thread_;
 };
 

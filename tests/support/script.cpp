@@ -78,8 +78,9 @@ const std::set<std::string>& fake_verbs() {
 
 const std::set<std::string>& fake_options() {
   static const std::set<std::string> kOptions{
-      "clock",       "step",  "leases",       "watches",     "close_window", "create_window",
-      "probes_fail", "local", "keeps_inodes", "granularity", "births",       "name_max"};
+      "clock",         "step",        "leases", "watches",      "close_window",
+      "create_window", "probes_fail", "local",  "keeps_inodes", "granularity",
+      "instance",      "companion",   "births", "name_max"};
   return kOptions;
 }
 

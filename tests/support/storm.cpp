@@ -18,7 +18,8 @@ constexpr int kOperations = 60;
 
 class Generator {
  public:
-  Generator(const StormKind& kind, std::uint32_t seed) : kind_(kind), random_(seed) {
+  Generator(const StormKind& kind, std::uint32_t seed)
+      : kind_(kind), shares_(seed % 3), random_(seed) {
     std::istringstream words(kind.with);
     for (std::string word; words >> word;) with_.insert(word);
     fill();
@@ -96,6 +97,8 @@ class Generator {
     if (has("names")) fake += " name_max=1000";
     if (pick(4) == 0) fake += " close_window=2ms";
     if (pick(4) == 0) fake += " create_window=300us";
+    if (shares_ != 0) fake += " instance=shared";
+    if (shares_ == 2) fake += " companion=/out";
     line(fake + ' ' + kind_.fake);
     line(std::string("watch path=. ") + kind_.watch);
     line(std::string("audit") + (has("plain") ? " strict" : "") +
@@ -362,6 +365,7 @@ class Generator {
   }
 
   const StormKind& kind_;
+  std::uint32_t shares_;  ///< its inotify instance, with a watch next to it (1) or of /out (2)
   std::mt19937 random_;
   std::set<std::string> with_;
   std::vector<Operation> operations_;

@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "config/config.hpp"
@@ -13,6 +14,14 @@
 namespace inotifier::testing {
 
 class FakeWorld;
+
+/// Comes only where watches share an inotify instance: what the watch tells that shares the
+/// others', and that watches that overlap were given instances of their own.
+inline bool is_of_sharing(const Event& event, std::string_view companion) {
+  if (event.watch() == companion) return true;
+  const Value* reason = event.type == "watch.rescan" ? event.data.find("reason") : nullptr;
+  return reason != nullptr && reason->text() != nullptr && *reason->text() == "other_instance";
+}
 
 class World {
  public:

@@ -26,7 +26,7 @@ struct NoLeases {
     watch.path = path;
     watch.events = {"watch.lost", "watch.degraded"};
     watch.require_lease = true;
-    pipeline.add_watch(watch, &notifier);
+    pipeline.add_watch(watch, &instance);
   }
 
   void turn(Nanos after = 0) {
@@ -48,6 +48,7 @@ struct NoLeases {
   Pipeline pipeline{fs, journal, [this](std::string_view topic, std::string_view) {
                       topics.emplace_back(topic);
                     }};
+  SharedInstance& instance = pipeline.add_instance(0, notifier);
 };
 
 TEST_CASE("require_lease: the first answer of a root decides, however late it comes") {

@@ -14,9 +14,9 @@ bool is_readable(int fd) {
   return poll(&polled, 1, 0) == 1;
 }
 
-void push(Mailbox& mailbox, std::size_t watch, std::size_t bytes) {
+void push(Mailbox& mailbox, std::size_t instance, std::size_t bytes) {
   Mailbox::Chunk chunk = mailbox.fresh();
-  chunk.watch = watch;
+  chunk.instance = instance;
   chunk.bytes.resize(bytes);
   mailbox.push(std::move(chunk));
 }
@@ -24,15 +24,17 @@ void push(Mailbox& mailbox, std::size_t watch, std::size_t bytes) {
 }  // namespace
 
 TEST_CASE("mailbox: chunks come in order, about so many bytes at a time") {
-  Mailbox mailbox(2, 1000);
+  Mailbox mailbox(1000);
+  mailbox.add_instance();
+  mailbox.add_instance();
   CHECK_FALSE(is_readable(mailbox.filled_fd()));
-  for (const std::size_t watch : {0U, 1U, 0U}) push(mailbox, watch, 100);
+  for (const std::size_t instance : {0U, 1U, 0U}) push(mailbox, instance, 100);
   CHECK(is_readable(mailbox.filled_fd()));
   std::vector<Mailbox::Chunk> chunks;
   mailbox.take(chunks, 150);
   REQUIRE(chunks.size() == 2);
-  CHECK(chunks[0].watch == 0);
-  CHECK(chunks[1].watch == 1);
+  CHECK(chunks[0].instance == 0);
+  CHECK(chunks[1].instance == 1);
   CHECK_FALSE(mailbox.empty());
   CHECK(is_readable(mailbox.filled_fd()));
   mailbox.take(chunks, 150);
@@ -41,10 +43,10 @@ TEST_CASE("mailbox: chunks come in order, about so many bytes at a time") {
   CHECK_FALSE(is_readable(mailbox.filled_fd()));
 }
 
-TEST_CASE("mailbox: the share of a watch is its own, and room in a full one is told") {
-  Mailbox mailbox(0, 1000);
-  mailbox.add_watch();
-  mailbox.add_watch();
+TEST_CASE("mailbox: the share of an instance is its own, and room in a full one is told") {
+  Mailbox mailbox(1000);
+  mailbox.add_instance();
+  mailbox.add_instance();
   push(mailbox, 0, 999);
   CHECK_FALSE(mailbox.is_full(0));
   push(mailbox, 0, 1);
@@ -61,7 +63,8 @@ TEST_CASE("mailbox: the share of a watch is its own, and room in a full one is t
 }
 
 TEST_CASE("mailbox: what was taken is used again") {
-  Mailbox mailbox(1, 1000);
+  Mailbox mailbox(1000);
+  mailbox.add_instance();
   push(mailbox, 0, 500);
   std::vector<Mailbox::Chunk> chunks;
   mailbox.take(chunks, 1);
