@@ -186,13 +186,33 @@ void Working::start_waiting(Nanos now) {
   }
 }
 
+Working::Presence Working::look_for(const Event& event, Nanos now, std::string& why) {
+  if (event.type != "file.completed") return Presence::kThere;
+  const auto no_answer = [&] {
+    why = fmt::format("lstat {}: the volume does not answer", visible(event.path()));
+    return Presence::kHeld;
+  };
+  const auto found = questions_.ask(
+      event.watch(), [event] { return std::string(is_outdated(event) ? "outdated" : ""); });
+  if (!found) return no_answer();
+  if (found->empty()) return Presence::kThere;
+  auto places = watched_roots_.places_of(event, now);
+  // Nobody can tell, and nothing follows: the command is run, and fails if the file is gone.
+  if (places.places.empty() && !places.is_watched) return Presence::kThere;
+  const auto doubt = questions_.ask(event.watch(), [places = std::move(places.places)] {
+    return WatchedRoots::doubt_of(places);
+  });
+  if (!doubt) return no_answer();
+  why = doubt->empty() ? places.doubt : *doubt;
+  return why.empty() ? Presence::kGone : Presence::kHeld;
+}
+
 void Working::begin(Work work, Nanos now) {
-  if (arguments_.missing == "skip" && is_outdated(work.event)) {
-    const auto doubt = watched_roots_.doubt(work.event, now);
-    if (!doubt.empty()) {
-      hold(std::move(work), doubt, now);
-      return;
-    }
+  std::string why;
+  const auto presence =
+      arguments_.missing == "skip" ? look_for(work.event, now, why) : Presence::kThere;
+  if (presence == Presence::kHeld) return hold(std::move(work), why, now);
+  if (presence == Presence::kGone) {
     ++skipped_;
     session_.consumer->done(work.event);
     return;

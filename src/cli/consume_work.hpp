@@ -10,6 +10,7 @@
 #include "cli/arguments.hpp"
 #include "cli/command.hpp"
 #include "cli/consume_session.hpp"
+#include "cli/questions.hpp"
 #include "cli/retry_schedule.hpp"
 #include "inotifier/client.hpp"
 
@@ -40,6 +41,9 @@ class Working {
   void start_waiting(Nanos now);
   void begin(Work work, Nanos now);
   void finish(const Jobs::Ended& ended, Nanos now);
+  enum class Presence { kThere, kGone, kHeld };
+  /// Whether the event's file is there, or a later version; why if that cannot be told.
+  Presence look_for(const Event& event, Nanos now, std::string& why);
   /// Not acked, and looked at again, until the root of its watch is there.
   void hold(Work work, const std::string& doubt, Nanos now);
   void failed_once(Work work, const std::string& reason, Nanos now);
@@ -51,6 +55,7 @@ class Working {
   RetrySchedule<Work> waiting_;           // for another try
   RetrySchedule<Work> held_{kSecond};     // for their root
   WatchedRoots watched_roots_;
+  Questions questions_;
   std::string last_doubt_;
   std::int64_t last_number_ = 0;
   std::int64_t taken_ = 0;

@@ -20,6 +20,12 @@ std::string root_of(const Event& event) {
   return root != nullptr && root->text() != nullptr ? *root->text() : std::string();
 }
 
+std::string text_of(const Value* value) {
+  if (value == nullptr) return {};
+  if (const auto* bytes = std::get_if<Value::Bytes>(&value->v)) return bytes->data;
+  return value->text() == nullptr ? std::string() : *value->text();
+}
+
 }  // namespace
 
 Roots::Roots(const char* text) {
@@ -29,7 +35,8 @@ Roots::Roots(const char* text) {
     rest.remove_prefix(std::min(part.size() + 1, rest.size()));
     if (part.empty()) continue;
     const auto equals = part.find('=');
-    if (equals == 0 || equals == std::string_view::npos || part.substr(equals + 1)[0] != '/') {
+    if (equals == 0 || equals == std::string_view::npos ||
+        !part.substr(equals + 1).starts_with('/')) {
       throw UsageError(fmt::format("INOTIFIER_ROOTS: \"{}\" is not WATCH=/path", visible(part)));
     }
     roots_.emplace(part.substr(0, equals), part.substr(equals + 1));
@@ -50,26 +57,51 @@ void Roots::apply(Event& event) const {
   if (has_path && !is_utf8(path)) data->emplace_back("path_bytes", Value::Bytes{path});
 }
 
-std::string WatchedRoots::doubt(const Event& event, Nanos now) {
+WatchedRoots::Places WatchedRoots::places_of(const Event& event, Nanos now) {
+  Places result;
   const auto root = root_of(event);
-  struct stat there {};
-  if (::stat(root.c_str(), &there) != 0) return describe("stat", visible(root), errno);
-  if (!S_ISDIR(there.st_mode)) return describe("stat", visible(root), ENOTDIR);
-  if (is_remote(root)) return {};
   const Value* row = nullptr;
   try {
     row = row_of(event.watch(), now);
   } catch (const std::runtime_error& error) {
-    return error.what();
+    result.doubt = error.what();
+    return result;
   }
-  if (row == nullptr) return {};
+  result.is_watched = row != nullptr;
+  if (row == nullptr) return result;
   const Value* lost = row->find("lost");
   if (lost != nullptr && *lost == Value(true)) {
-    return fmt::format("{}: the daemon has lost this directory", visible(root));
+    result.doubt = fmt::format("{}: the daemon has lost this directory", visible(root));
   }
-  const Value* inode = row->find("root_inode");
-  if (inode == nullptr || *inode == Value(std::to_string(there.st_ino))) return {};
-  return fmt::format("{}: this is not the directory that the daemon watches", visible(root));
+  if (row->find("root_inode") == nullptr) return result;  // an older daemon
+  result.places.push_back({root, text_of(row->find("root_inode"))});
+  const Value* volumes = row->find("volumes");
+  if (volumes == nullptr || volumes->array() == nullptr) return result;
+  const std::string file = event.relative_path();
+  for (const Value& volume : *volumes->array()) {
+    const std::string directory = text_of(volume.find("directory"));
+    if (!file.starts_with(directory + '/')) continue;
+    const auto place = join(root, directory);
+    const Value* is_there = volume.find("is_there");
+    if (is_there == nullptr || *is_there == Value(true)) {
+      result.places.push_back({place, text_of(volume.find("inode"))});
+    } else {
+      result.doubt = fmt::format(
+          "{}: what the daemon knows there was unmounted, or is mounted over", visible(place));
+    }
+  }
+  return result;
+}
+
+std::string WatchedRoots::doubt_of(const std::vector<Place>& places) {
+  for (const auto& [path, inode] : places) {
+    struct stat there {};
+    if (::stat(path.c_str(), &there) != 0) return describe("stat", visible(path), errno);
+    if (!S_ISDIR(there.st_mode)) return describe("stat", visible(path), ENOTDIR);
+    if (is_remote(path) || inode == std::to_string(there.st_ino)) continue;
+    return fmt::format("{}: this is not the directory that the daemon watches", visible(path));
+  }
+  return {};
 }
 
 /// Null if the watch is not configured.

@@ -5,6 +5,8 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "inotifier/client.hpp"
 #include "inotifier/time.hpp"
@@ -24,16 +26,26 @@ class Roots {
   std::map<std::string, std::string> roots_;  // by the watch's name
 };
 
-/// Tells whether a file that is not there is gone. It is, if the root of its watch is the directory
-/// that the daemon watches: the same inode as in the daemon's status, or on a network file system,
-/// where nobody's mount point can be mistaken for it. A watch that is not configured any more is
-/// believed.
+/// Tells whether a file that is not there is gone. It is, if the root of its watch, and the volume
+/// below it that it lies on, are what the daemon has there: the same inodes as in the daemon's
+/// status, or on a network file system, where nobody's mount point can be mistaken for it.
 class WatchedRoots {
  public:
   explicit WatchedRoots(Connection connection) : connection_(std::move(connection)) {}
-  /// Why the absence of the event's file proves nothing; "" if it does. Asks the daemon, at most
-  /// once a second.
-  std::string doubt(const Event& event, Nanos now);
+  struct Place {
+    std::string path;
+    std::string inode;  ///< "": not known
+  };
+  /// Where the event's file can be missed.
+  struct Places {
+    bool is_watched = true;  ///< false: the watch is not configured any more
+    std::string doubt;       ///< why its absence proves nothing, whatever is at the places; or ""
+    std::vector<Place> places;  ///< must be there as the daemon sees them
+  };
+  /// Asks the daemon, at most once a second.
+  Places places_of(const Event& event, Nanos now);
+  /// Why what is at the places proves nothing; "" if it does. Touches nothing of ours: any thread.
+  static std::string doubt_of(const std::vector<Place>& places);
 
  private:
   const Value* row_of(const std::string& watch, Nanos now);

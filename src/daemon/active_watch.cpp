@@ -103,6 +103,7 @@ WatchStatus ActiveWatch::status() const {
   for (const DirId dir : asides) status.files -= files_.count(dir);
   status.in_progress = processor_->in_progress();
   status.unanswered = source_->unanswered();
+  status.volumes = volumes_of(table, files_);
   return status;
 }
 

@@ -15,6 +15,7 @@
 #include "config/config.hpp"
 #include "daemon/raw_reports.hpp"
 #include "daemon/scan_tally.hpp"
+#include "daemon/volumes.hpp"
 #include "fs/fs.hpp"
 #include "inotifier/processor.hpp"
 #include "journal/journal.hpp"
@@ -54,6 +55,7 @@ struct WatchStatus {
   std::size_t files = 0;        ///< known ones
   std::size_t in_progress = 0;  ///< candidates and temporaries
   std::vector<EventSource::Unanswered> unanswered;
+  std::vector<VolumeStatus> volumes;
 };
 
 class ActiveWatch final : public EventSource::Sink, public Out {

@@ -14,16 +14,29 @@ namespace inotifier {
 
 namespace {
 
+Value number_or_nil(std::uint64_t number) {
+  return number == 0 ? Value() : Value(std::to_string(number));
+}
+
+Value to_value(const VolumeStatus& volume) {
+  return Value::Map{
+      {"directory",
+       is_utf8(volume.directory) ? Value(volume.directory) : Value(Value::Bytes{volume.directory})},
+      {"is_there", volume.is_there},
+      {"inode", number_or_nil(volume.inode)}};
+}
+
 Value row_of(const WatchStatus& watch) {
-  Value root_inode;
-  if (watch.root_inode != 0) root_inode.v = std::to_string(watch.root_inode);
+  Value::Array volumes;
+  for (const VolumeStatus& volume : watch.volumes) volumes.push_back(to_value(volume));
   Value::Map row;
   row.emplace_back("name", watch.name);
   row.emplace_back("path", watch.path);
   row.emplace_back("processor", watch.processor);
   row.emplace_back("ready", watch.ready);
   row.emplace_back("lost", watch.lost);
-  row.emplace_back("root_inode", std::move(root_inode));
+  row.emplace_back("root_inode", number_or_nil(watch.root_inode));
+  row.emplace_back("volumes", std::move(volumes));
   row.emplace_back("degraded", Value::Array(watch.degraded.begin(), watch.degraded.end()));
   row.emplace_back("directories", static_cast<std::int64_t>(watch.directories));
   row.emplace_back("files", static_cast<std::int64_t>(watch.files));

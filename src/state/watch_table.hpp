@@ -133,10 +133,13 @@ class WatchTable {
   /// The name of what was set aside is "/", a number, "/", and the name of the place: no directory
   /// has such a one.
   static bool is_aside_name(std::string_view name) { return name.starts_with('/'); }
+  static std::string_view place_of_aside(std::string_view name) {
+    return name.substr(name.find('/', 1) + 1);
+  }
 
  private:
   static bool is_aside_name(std::string_view name, std::string_view place) {
-    return is_aside_name(name) && name.substr(name.find('/', 1) + 1) == place;
+    return is_aside_name(name) && place_of_aside(name) == place;
   }
   std::uint64_t hash_of(DirId dir) const;
   void unlink(DirId dir);

@@ -9,7 +9,7 @@ import time
 import pytest
 
 from durable import Service
-from harness import PATIENCE, wait_for
+from harness import BINARY, PATIENCE, wait_for
 from test_reload import rewrite
 
 
@@ -211,3 +211,33 @@ def test_start_and_reload_while_a_root_hangs(workdir, daemons, volume):
     )
     daemon.sentinel()
     assert seconds_to_end(daemon) < 1.2 * PATIENCE
+
+
+def test_a_consumer_goes_on_while_the_volume_of_another_watch_hangs(workdir, daemons, volume):
+    """It asks whether each file is still there, which lstat(2) may not answer."""
+    watches = [
+        {"name": "local", "path": workdir / "local"},
+        {"name": "remote", "path": volume.mount, "poll_interval": "100ms", "settle": "1s"},
+    ]
+    (workdir / "local").mkdir()
+    daemon = daemons(workdir, watches)
+    (volume.mount / "a").write_bytes(b"x")
+    daemon.collector.wait(path=volume.mount / "a", timeout=20)
+    (workdir / "local" / "b").write_bytes(b"x")
+    daemon.collector.wait(path=workdir / "local" / "b")
+    volume.hang()
+    look = ["timeout", "-s", "KILL", "0.3", "stat", volume.mount / "a"]  # the kernel's answer expires
+    wait_for(lambda: subprocess.run(look, stdout=subprocess.DEVNULL, check=False).returncode != 0)
+    words = ["consume", "c", "file.completed", "--endpoint", daemon.fetch_endpoint]
+    log = workdir / "log"
+    consumer = subprocess.Popen(
+        [BINARY, *words, "--", "sh", "-c", 'echo "$1" >> "$2"', "sh", "{relative_path}", log]
+    )
+    try:
+        wait_for(lambda: log.exists() and log.read_text() == "b\n", what="the other watch's file")
+        consumer.terminate()
+        assert consumer.wait(timeout=10 * PATIENCE) == 0
+    finally:
+        volume.go_on()
+        consumer.kill()
+        consumer.wait()

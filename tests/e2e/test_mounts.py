@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from harness import wait_for
+from harness import BINARY, wait_for
 
 
 @pytest.fixture
@@ -204,3 +204,28 @@ def test_start_before_the_network_volume_is_mounted(workdir, daemons, tree, moun
     daemon.collector.wait(path=mount / "late")
     assert not daemon.collector.of("file.removed")
     assert not daemon.collector.of(path=mount / "there")
+
+
+def test_files_of_a_volume_that_is_not_there_are_held(workdir, daemons, tree, mounted):
+    """Its mount point is empty, but its files are not gone: the events come again."""
+    root, behind = tree
+    (root / "sub" / "before").unlink()
+    mounted(root / "sub", "--bind", str(behind))
+    daemon = daemons(workdir, [{"name": "in", "path": root}])
+    daemon.collector.wait(path=root / "sub" / "there")
+    mounted.unmount(root / "sub")
+    daemon.collector.wait("watch.lost")
+    command = [BINARY, "consume", "c", "file.completed", "--until-empty"]
+    command += ["--endpoint", daemon.fetch_endpoint, "--", "echo", "{relative_path}"]
+
+    def consume():
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        return done.returncode, done.stdout.split(), done.stderr
+
+    code, paths, said = consume()
+    assert code == 1 and not paths and "0 skipped" in said, said
+    assert f"{root}/sub" in said and "are held" in said
+    mounted(root / "sub", "--bind", str(behind))
+    daemon.collector.wait("watch.restored")
+    code, paths, said = consume()
+    assert code == 0 and paths == ["sub/there"], said
