@@ -46,7 +46,9 @@ void check_command(const std::string& name) {
 class Printing {
  public:
   explicit Printing(const ConsumeArguments& arguments)
-      : arguments_(arguments), printer_(arguments.output, stdout), session_(arguments) {}
+      : arguments_(arguments), printer_(arguments.output, stdout), session_(arguments) {
+    printer_.stop_by(session_.signals.fd());
+  }
 
   int run() {
     Consumer& consumer = *session_.consumer;

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 #include <poll.h>
+#include <stdio_ext.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -192,20 +193,64 @@ bool is_true(const Value* value) {
 
 }  // namespace
 
+namespace {
+
+// Less than a stream's buffer, and than what a pipe that can be written to takes (pipe(7)).
+constexpr std::size_t kPart = 4000;
+
+}  // namespace
+
 struct Printer::Impl {
   enum class Mode { kTerminal, kJson, kNul, kFormat };
 
   std::FILE* out;
   Mode mode;
   bool colour = false;
+  int stop_fd = -1;
+  std::size_t held = 0;  ///< bytes in the stream's buffer
   std::vector<Part> format;
 
-  /// False if the reader has gone, which is no error of the stream. Throws for others.
-  bool written(bool well) const {
+  /// False if the reader has gone, or a signal came while it did not read, which is no error of the
+  /// stream. Throws for others.
+  bool written(bool well) {
     if (well) return true;
-    if (errno != EPIPE) throw SetupError(why_not_written(errno));
-    std::clearerr(out);
+    if (errno != EPIPE && errno != EINTR) throw SetupError(why_not_written(errno));
+    drop();
     return false;
+  }
+
+  void drop() {
+    std::clearerr(out);
+    ::__fpurge(out);
+    held = 0;
+  }
+
+  /// Waits until the next write does not. False: asked to stop meanwhile.
+  bool is_writable() {
+    if (stop_fd < 0) return true;
+    std::array<pollfd, 2> items{pollfd{::fileno(out), POLLOUT, 0}, pollfd{stop_fd, POLLIN, 0}};
+    while (::poll(items.data(), items.size(), -1) < 0 && errno == EINTR) {
+    }
+    if (items[0].revents != 0) return true;
+    drop();
+    return false;
+  }
+
+  bool flush() {
+    if (held > 0 && !is_writable()) return false;
+    held = 0;
+    return written(std::fflush(out) == 0);
+  }
+
+  bool add(std::string_view text) {
+    while (!text.empty()) {
+      const std::string_view part = text.substr(0, kPart);
+      if (held + part.size() > kPart && !flush()) return false;
+      if (!written(std::fwrite(part.data(), 1, part.size(), out) == part.size())) return false;
+      held += part.size();
+      text.remove_prefix(part.size());
+    }
+    return true;
   }
 
   std::string_view style(std::string_view code) const { return colour ? code : ""; }
@@ -298,11 +343,12 @@ bool Printer::print(const Event& event) {
 
 bool Printer::add(const Event& event) {
   if (!shows(event)) return true;
-  const std::string text = impl_->text(event);
-  return impl_->written(std::fwrite(text.data(), 1, text.size(), impl_->out) == text.size());
+  return impl_->add(impl_->text(event));
 }
 
-bool Printer::flush() { return impl_->written(std::fflush(impl_->out) == 0); }
+bool Printer::flush() { return impl_->flush(); }
+
+void Printer::stop_by(int fd) { impl_->stop_fd = fd; }
 
 std::string Table::text() const {
   // Characters, not bytes: what is shown is UTF-8.

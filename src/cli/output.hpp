@@ -34,6 +34,10 @@ class Printer {
   bool add(const Event& event);
   bool flush();
 
+  /// While the reader of a pipe does not read, `fd` being readable ends the waiting: add(), flush()
+  /// and print() return false, and what is not written is dropped.
+  void stop_by(int fd);
+
   /// Nobody reads the pipe any more, or the terminal was closed.
   bool reader_is_gone() const;
 

@@ -2,6 +2,7 @@
 
 import os
 import resource
+import select
 import signal
 import subprocess
 
@@ -37,6 +38,15 @@ def durable(workdir, daemons):
         fetch={"endpoint": f"ipc://{workdir}/fetch.sock"},
         journal={"path": str(workdir / "journal.db")},
     )
+
+
+def is_full(pipe):
+    """The writer of it would wait."""
+    end = os.open(f"/proc/self/fd/{pipe.fileno()}", os.O_WRONLY | os.O_NONBLOCK)
+    try:
+        return not select.select([], [end], [], 0)[1]
+    finally:
+        os.close(end)
 
 
 def words_of(name, daemon, workdir):
@@ -133,3 +143,23 @@ def test_too_few_descriptors_are_named(workdir):
         )
         assert done.returncode == 1
         assert b"the limit of open files is 9: raise it" in done.stderr
+
+
+def test_a_reader_that_has_stopped_does_not_keep_consume_from_ending(durable, workdir):
+    """What it could not print comes again."""
+    for number in range(100):
+        (workdir / "in" / f"{number}{'x' * 200}").write_bytes(b"x")
+    durable.collector.wait(count=100)
+    command = [BINARY, "consume", "c", "file.completed"]
+    command += ["--endpoint", f"ipc://{workdir}/fetch.sock"]
+    consumer = subprocess.Popen(command, stdout=subprocess.PIPE)
+    try:
+        wait_for(lambda: is_full(consumer.stdout), what="a full pipe")
+        consumer.terminate()
+        assert consumer.wait(timeout=10 * PATIENCE) == 0
+    finally:
+        consumer.kill()
+        consumer.wait()
+        consumer.stdout.close()
+    again = subprocess.run([*command, "--until-empty"], capture_output=True)
+    assert len(again.stdout.splitlines()) == 100
