@@ -12,8 +12,10 @@
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
+#include <utility>
 #include <zmq.hpp>
 
+#include "base/clock.hpp"
 #include "base/endpoint.hpp"
 #include "base/error.hpp"
 #include "base/fallback_directory.hpp"
@@ -27,6 +29,7 @@ namespace {
 
 constexpr int kBacklog = 128;
 constexpr mode_t kSocketMode = 0660;
+constexpr Nanos kLookInterval = 5 * kSecond;
 
 void make_directory_of(const std::string& path, std::string_view section) {
   const auto directory = std::filesystem::path(path).parent_path();
@@ -62,25 +65,7 @@ void give_to(const std::string& path, const std::string& name) {
                   describe("chown", path, errno), name));
 }
 
-/// A socket that listens at `path`, in place of one that a killed daemon left. ZeroMQ's own would
-/// be open to everybody for a moment, and ZeroMQ would remove the path when it closes, however
-/// late that is and whoever's it is by then.
-UniqueFd listen_at(const std::string& path, std::string_view section, const std::string& group,
-                   struct stat& made) {
-  struct stat there {};
-  if (::lstat(path.c_str(), &there) == 0) {
-    if (!S_ISSOCK(there.st_mode)) {
-      throw SetupError(fmt::format(
-          "{} is there and is no socket: remove it, or set another [{}] endpoint", path, section));
-    }
-    if (::unlink(path.c_str()) != 0) {
-      throw SetupError(
-          describe("unlink", path, errno) +
-          ": a socket that was left there; the daemon's user must be able to remove it");
-    }
-  }
-  UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-  if (!fd) throw SetupError(describe("socket", path, errno) + ": raise the limit of open files");
+sockaddr_un address_of(const std::string& path, std::string_view section) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   if (path.size() >= sizeof address.sun_path) {
@@ -90,6 +75,45 @@ UniqueFd listen_at(const std::string& path, std::string_view section, const std:
                     describe("bind", path, ENAMETOOLONG), section));
   }
   std::memcpy(address.sun_path, path.data(), path.size());
+  return address;
+}
+
+/// Whether a program accepts connections there; its lock file may have been removed.
+bool is_listening(int fd, const sockaddr_un& address) {
+  return ::connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0 ||
+         errno == EAGAIN;
+}
+
+UniqueFd new_socket(const std::string& path) {
+  UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (!fd) throw SetupError(describe("socket", path, errno) + ": raise the limit of open files");
+  return fd;
+}
+
+/// A socket that listens at `path`, in place of one that a killed daemon left. ZeroMQ's own would
+/// be open to everybody for a moment, and ZeroMQ would remove the path when it closes, however
+/// late that is and whoever's it is by then.
+UniqueFd listen_at(const std::string& path, std::string_view section, const std::string& group,
+                   struct stat& made) {
+  const sockaddr_un address = address_of(path, section);
+  struct stat there {};
+  if (::lstat(path.c_str(), &there) == 0) {
+    if (!S_ISSOCK(there.st_mode)) {
+      throw SetupError(fmt::format(
+          "{} is there and is no socket: remove it, or set another [{}] endpoint", path, section));
+    }
+    if (is_listening(new_socket(path).get(), address)) {
+      throw SetupError(fmt::format(
+          "another program listens on ipc://{} already: stop it, or set another [{}] endpoint",
+          path, section));
+    }
+    if (::unlink(path.c_str()) != 0) {
+      throw SetupError(
+          describe("unlink", path, errno) +
+          ": a socket that was left there; the daemon's user must be able to remove it");
+    }
+  }
+  UniqueFd fd = new_socket(path);
   if (::bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
     throw SetupError(describe("bind", path, errno) +
                      ": the daemon's user must be able to write in that directory");
@@ -126,7 +150,7 @@ std::string remedy(int error, std::string_view section) {
 
 BoundSocket::BoundSocket(zmq::socket_t& socket, const std::vector<std::string>& endpoints,
                          std::string_view section, const Security* security)
-    : section_(section) {
+    : socket_(socket), section_(section), security_(security) {
   limit_connections();
   socket.set(zmq::sockopt::backlog, kBacklog);
   // Who connects and then says nothing, or speaks no ZeroMQ, is let go.
@@ -140,10 +164,10 @@ BoundSocket::BoundSocket(zmq::socket_t& socket, const std::vector<std::string>& 
   try {
     // First those that ask for no keys, then those that do.
     for (std::string& endpoint : endpoints_) {
-      if (Endpoint(endpoint).is_ipc()) bind_ipc(socket, endpoint, security);
+      if (Endpoint(endpoint).is_ipc()) bind_ipc(endpoint);
     }
     for (std::string& endpoint : endpoints_) {
-      if (!Endpoint(endpoint).is_ipc()) bind_tcp(socket, endpoint, security);
+      if (!Endpoint(endpoint).is_ipc()) bind_tcp(endpoint);
     }
   } catch (...) {
     remove_paths();
@@ -163,9 +187,7 @@ void BoundSocket::remove_paths() {
   paths_.clear();
 }
 
-void BoundSocket::bind_ipc(zmq::socket_t& socket, std::string& endpoint, const Security* security) {
-  Path path;
-  path.name = Endpoint(endpoint).address;
+void BoundSocket::put(Path& path) {
   make_directory_of(path.name, section_);
   if (!path.lock.take(path.name)) {
     throw SetupError(
@@ -174,28 +196,59 @@ void BoundSocket::bind_ipc(zmq::socket_t& socket, std::string& endpoint, const S
                     section_ == "publish" ? "publishes" : "listens", path.name, section_));
   }
   struct stat made {};
-  UniqueFd fd = listen_at(path.name, section_, security == nullptr ? "" : security->group(), made);
+  UniqueFd fd =
+      listen_at(path.name, section_, security_ == nullptr ? "" : security_->group(), made);
   path.device = made.st_dev;
   path.inode = made.st_ino;
-  paths_.push_back(std::move(path));
-  socket.set(zmq::sockopt::use_fd, fd.get());
-  bind(socket, endpoint);
+  socket_.set(zmq::sockopt::use_fd, fd.get());
+  std::string endpoint = "ipc://" + path.name;
+  bind(endpoint);
   fd.release();  // ZeroMQ closes it with its listener
-  socket.set(zmq::sockopt::use_fd, -1);
+  socket_.set(zmq::sockopt::use_fd, -1);
 }
 
-void BoundSocket::bind_tcp(zmq::socket_t& socket, std::string& endpoint, const Security* security) {
-  const bool has_keys = security != nullptr && security->has_keys();
-  if (security != nullptr) security->ask_for_keys(socket);
+void BoundSocket::bind_ipc(std::string& endpoint) {
+  paths_.emplace_back();
+  paths_.back().name = Endpoint(endpoint).address;
+  put(paths_.back());
+}
+
+void BoundSocket::restore_paths() {
+  const Nanos now = read_clocks().mono;
+  if (paths_.empty() || now < next_look_) return;
+  next_look_ = now + kLookInterval;
+  for (Path& path : paths_) {
+    struct stat there {};
+    // One that somebody else has put there is theirs.
+    if (::lstat(path.name.c_str(), &there) != 0 && errno == ENOENT) restore(path);
+  }
+}
+
+void BoundSocket::restore(Path& path) {
+  try {
+    put(path);
+    log::warning("ipc://{} was removed by somebody; it is there again", path.name);
+    path.is_missing = false;
+  } catch (const SetupError& error) {
+    if (!std::exchange(path.is_missing, true)) {
+      log::error("ipc://{} was removed by somebody, and nobody can connect there: {}", path.name,
+                 error.what());
+    }
+  }
+}
+
+void BoundSocket::bind_tcp(std::string& endpoint) {
+  const bool has_keys = security_ != nullptr && security_->has_keys();
+  if (security_ != nullptr) security_->ask_for_keys(socket_);
   // With it a bound 127.0.0.1 would be told as [::ffff:127.0.0.1], which few clients can reach.
-  socket.set(zmq::sockopt::ipv6, Endpoint(endpoint).is_ipv6());
+  socket_.set(zmq::sockopt::ipv6, Endpoint(endpoint).is_ipv6());
   // A peer that is asked and does not answer is gone. Not for PUB: a subscriber that is busy stops
   // reading when its queue is full, our question included, and would be cut off for being slow.
-  if (socket.get(zmq::sockopt::type) == static_cast<int>(zmq::socket_type::router)) {
-    socket.set(zmq::sockopt::heartbeat_ivl, 10'000);
-    socket.set(zmq::sockopt::heartbeat_timeout, 30'000);
+  if (socket_.get(zmq::sockopt::type) == static_cast<int>(zmq::socket_type::router)) {
+    socket_.set(zmq::sockopt::heartbeat_ivl, 10'000);
+    socket_.set(zmq::sockopt::heartbeat_timeout, 30'000);
   }
-  bind(socket, endpoint);
+  bind(endpoint);
   if (!has_keys && config::is_beyond_loopback(endpoint)) {
     log::warning("{} asks for no keys (insecure = true): everybody who reaches it {}", endpoint,
                  section_ == "publish" ? "can read the names of all files"
@@ -203,14 +256,14 @@ void BoundSocket::bind_tcp(zmq::socket_t& socket, std::string& endpoint, const S
   }
 }
 
-void BoundSocket::bind(zmq::socket_t& socket, std::string& endpoint) {
+void BoundSocket::bind(std::string& endpoint) {
   try {
-    socket.bind(endpoint);
+    socket_.bind(endpoint);
   } catch (const zmq::error_t& error) {
     throw SetupError(
         fmt::format("bind {}: {}: {}", endpoint, error.what(), remedy(error.num(), section_)));
   }
-  endpoint = socket.get(zmq::sockopt::last_endpoint);
+  endpoint = socket_.get(zmq::sockopt::last_endpoint);
 }
 
 }  // namespace inotifier

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/file_lock.hpp"
+#include "inotifier/time.hpp"
 
 namespace zmq {
 class socket_t;
@@ -33,6 +34,10 @@ class BoundSocket {
   BoundSocket(const BoundSocket&) = delete;
   BoundSocket& operator=(const BoundSocket&) = delete;
 
+  /// Every turn: a socket whose path somebody has removed, as cleaners of /tmp do, gets its path
+  /// again, or nobody could connect any more. Looks every five seconds.
+  void restore_paths();
+
   /// What was bound, with the port that "tcp://127.0.0.1:*" became.
   const std::vector<std::string>& endpoints() const { return endpoints_; }
 
@@ -42,15 +47,22 @@ class BoundSocket {
     FileLock lock;
     dev_t device = 0;  ///< of the socket that we put there
     ino_t inode = 0;
+    bool is_missing = false;  ///< and could not be put there again
   };
 
   /// Each makes of the endpoint what was bound.
-  void bind_ipc(zmq::socket_t& socket, std::string& endpoint, const Security* security);
-  void bind_tcp(zmq::socket_t& socket, std::string& endpoint, const Security* security);
-  void bind(zmq::socket_t& socket, std::string& endpoint);
+  void bind_ipc(std::string& endpoint);
+  void bind_tcp(std::string& endpoint);
+  void bind(std::string& endpoint);
+  /// Locks the path and listens there.
+  void put(Path& path);
+  void restore(Path& path);
   void remove_paths();
 
+  zmq::socket_t& socket_;
   std::string section_;
+  const Security* security_;
+  Nanos next_look_ = 0;  ///< monotonic
   std::vector<Path> paths_;
   std::vector<std::string> endpoints_;
 };

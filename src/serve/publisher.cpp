@@ -70,6 +70,7 @@ void Publisher::Impl::cut_off(int fd) {
 }
 
 void Publisher::look_at_subscriptions() {
+  impl_->bound->restore_paths();
   for (int i = 0; i < kSubscriptionsPerTurn; ++i) {
     zmq::message_t message;
     if (zmq_msg_recv(message.handle(), impl_->socket.handle(), ZMQ_DONTWAIT) < 0) {
