@@ -236,6 +236,7 @@ std::map<std::string, std::uint64_t, std::less<>> EventLog::published() const {
 void EventLog::read(std::uint64_t after, const std::function<bool(const Entry&)>& each) {
   if (database_ == nullptr) return;
   auto& sql = statements_->read;
+  sql.reset();  // `each` may have thrown the last time
   sql.bind(1, after);
   Entry entry;
   while (sql.step()) {

@@ -2,8 +2,11 @@
 
 #include <malloc.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <array>
+#include <cerrno>
 #include <filesystem>
 #include <limits>
 #include <system_error>
@@ -21,13 +24,11 @@ namespace {
 constexpr const char* kLocking =
     "PRAGMA locking_mode = EXCLUSIVE";  // the index of the WAL in memory, no lock calls a commit
 // What a commit keeps in the WAL before it is copied into the database: 16 MiB.
-constexpr const char* kPragmas =
-    "PRAGMA journal_mode = WAL;"
-    "PRAGMA wal_autocheckpoint = 4000;"
-    "PRAGMA journal_size_limit = 67108864;"
-    "PRAGMA cache_size = -8192;"
-    "PRAGMA temp_store = MEMORY;"
-    "PRAGMA trusted_schema = OFF;";
+constexpr std::array kPragmas{
+    "PRAGMA journal_mode = WAL",  "PRAGMA wal_autocheckpoint = 4000",
+    "PRAGMA cache_size = -8192",  "PRAGMA journal_size_limit = 67108864",
+    "PRAGMA temp_store = MEMORY", "PRAGMA trusted_schema = OFF",
+};
 constexpr Nanos kTidyInterval = 10 * kSecond;
 constexpr Nanos kNoteInterval = 3600 * kSecond;
 // Entries are so much younger than they are taken for, at most; and a part of what is asked for.
@@ -53,6 +54,9 @@ class PrivateFiles {
 };
 
 std::string no_room(const sqlite::Error& error) {
+  if (error.is_out_of_memory()) {
+    return std::string(error.what()) + ": free some, or raise the limit of memory (ulimit -v)";
+  }
   return std::string(error.what()) +
          ": there is no room for the journal: free some on its file system, or raise the quota or "
          "the limit of file sizes (ulimit -f)";
@@ -71,9 +75,7 @@ Journal::Journal(JournalOptions options, const Now& start) : options_(std::move(
     clock_.emplace(database(), start);
     events_->reserve_positions();
   } catch (const sqlite::Error& error) {
-    if (may_be_retried(error)) {
-      throw SetupError(std::string(error.what()) + ": there is no room on its file system");
-    }
+    if (may_be_retried(error)) throw SetupError(no_room(error));
   }
 }
 
@@ -112,13 +114,18 @@ void Journal::lock() {
 }
 
 void Journal::open() {
+  if (::access(options_.path.c_str(), R_OK | W_OK) != 0 && errno != ENOENT) {
+    throw SetupError(describe("open", options_.path, errno) +
+                     ": the daemon's user must be able to read and write it: give it to that user "
+                     "(chown), or set another [journal] path");
+  }
   {
     const PrivateFiles private_files;  // the paths of all files are in it
     database_ = sqlite::Database(options_.path);
     database_.leave_alone(true);  // it may be none of ours
     database_.run(kLocking);
     check_format();
-    database_.run(kPragmas);
+    for (const char* pragma : kPragmas) database_.run(pragma);
   }
   const bool power_safe = options_.durability == Config::Journal::Durability::kPower;
   database_.run(power_safe ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = NORMAL");

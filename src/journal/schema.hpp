@@ -66,8 +66,7 @@ CREATE TABLE failures(consumer INTEGER NOT NULL, position INTEGER NOT NULL, time
     // has gone through. `files.birth`: the whole creation time; 0 = not known, as of all rows of
     // version 1. `files.unsure`: its times may not show a write after the announcement.
     // `departed.announced`: an announced version was there. `consumers.unsure`: after an update or
-    // a
-    // seek, acks of what was delivered before are good up to `good` only, until the position has
+    // a seek, acks of what was delivered before are good up to `good` only, until the position has
     // passed `unsure`.
     R"sql(
 CREATE TABLE marks(position INTEGER PRIMARY KEY, ran INTEGER NOT NULL, set_back INTEGER NOT NULL);

@@ -38,6 +38,9 @@ bool Error::is_full() const {
   if (system == ENOSPC || system == EDQUOT || system == EFBIG) return true;
   switch (code) {
     case SQLITE_FULL:
+    // The same for memory: it may be there the next time.
+    case SQLITE_NOMEM:
+    case SQLITE_IOERR_NOMEM:
     // The shared memory of the WAL could not grow.
     case SQLITE_IOERR_SHMSIZE:
     case SQLITE_IOERR_SHMOPEN:
@@ -47,6 +50,8 @@ bool Error::is_full() const {
       return false;
   }
 }
+
+bool Error::is_out_of_memory() const { return code == SQLITE_NOMEM || code == SQLITE_IOERR_NOMEM; }
 
 bool Error::is_locked() const {
   const int primary = code & 0xff;

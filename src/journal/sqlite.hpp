@@ -22,6 +22,7 @@ struct Error : std::runtime_error {
   /// No room: the disk is full, or a quota or a limit of file sizes is reached. What failed can be
   /// done again later.
   bool is_full() const;
+  bool is_out_of_memory() const;
   /// Another process writes, or will not let us.
   bool is_locked() const;
   /// What is in the file is no database, or no sound one.

@@ -3,10 +3,12 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <new>
 #include <utility>
 
 #include "base/path.hpp"
 #include "inotifier/wire.hpp"
+#include "journal/sqlite.hpp"
 #include "serve/operation.hpp"
 
 namespace inotifier {
@@ -44,6 +46,7 @@ FetchService::FetchService(Journal& journal, std::string version, const Now& now
 FetchService::~FetchService() = default;
 
 void FetchService::fill_status_with(FillStatus fill) { context_->fill_status = std::move(fill); }
+void FetchService::limit_replies(std::size_t bytes) { context_->replies.set_limit(bytes); }
 bool FetchService::has_room() const { return context_->work < kWorkPerTurn; }
 std::size_t FetchService::consumers() const { return context_->consumers.size(); }
 std::size_t FetchService::polls() const { return context_->polls.size(); }
@@ -63,6 +66,11 @@ void FetchService::on_request(Route route, std::string_view body, bool may_chang
     run(request, body);
   } catch (const Refusal& error) {
     context_->replies.refuse(request.to, error.code, error.message);
+  } catch (const std::bad_alloc&) {
+    context_->replies.refuse(request.to, "busy", kNoMemory);
+  } catch (const sqlite::Error& error) {
+    if (!error.is_out_of_memory()) throw;
+    context_->replies.refuse(request.to, "busy", kNoMemory);
   }
 }
 

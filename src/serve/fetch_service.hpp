@@ -42,6 +42,8 @@ class FetchService {
   /// Whether another request may be handed in before the next after_turn(): requests must not hold
   /// up the pipeline.
   bool has_room() const;
+  /// How many bytes of events a reply may hold from now on.
+  void limit_replies(std::size_t bytes);
   /// After every turn of the pipeline and after its requests: writes what they changed, answers
   /// what can be answered.
   void after_turn(const Now& now);

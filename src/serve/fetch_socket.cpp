@@ -12,6 +12,7 @@
 #include "endpoint/security.hpp"
 #include "serve/fetch_service.hpp"
 #include "serve/limits.hpp"
+#include "serve/unread.hpp"
 
 namespace inotifier {
 namespace {
@@ -20,6 +21,8 @@ namespace {
 constexpr int kRepliesQueued = 8;
 // Small ones that are held back besides, in bytes: a client may have many small requests under way.
 constexpr std::size_t kHeldBytes = 1U << 20U;
+// Replies from this size on are counted while they are unread.
+constexpr std::size_t kCounted = 4096;
 // How soon they are tried again.
 constexpr Nanos kRetryInterval = 50 * kMillisecond;
 // Requests in the queue of one peer.
@@ -42,6 +45,7 @@ struct FetchSocket::Impl {
 
   enum class Outcome { kSent, kFull, kGone };
   Outcome put(std::string_view frame, int flags);
+  Outcome put_body(const std::string& peer, std::string_view body);
   Outcome send(const Route& route, std::string_view body);
   bool send_held();
 
@@ -61,6 +65,7 @@ struct FetchSocket::Impl {
   };
 
   zmq::socket_t socket;
+  Unread unread;
   std::optional<BoundSocket> bound;
   Incoming incoming;                              ///< kept for its capacity
   std::map<std::string, Held, std::less<>> held;  ///< by peer
@@ -97,8 +102,24 @@ bool FetchSocket::Impl::receive(Incoming& request) {
 FetchSocket::Impl::Outcome FetchSocket::Impl::put(std::string_view frame, int flags) {
   while (zmq_send(socket.handle(), frame.data(), frame.size(), ZMQ_DONTWAIT | flags) < 0) {
     if (zmq_errno() == EAGAIN) return Outcome::kFull;
-    if (zmq_errno() == EHOSTUNREACH) return Outcome::kGone;
+    if (zmq_errno() == EHOSTUNREACH || zmq_errno() == ENOMEM) return Outcome::kGone;
     if (zmq_errno() != EINTR) throw zmq::error_t();
+  }
+  return Outcome::kSent;
+}
+
+/// A large body is counted until it has left.
+FetchSocket::Impl::Outcome FetchSocket::Impl::put_body(const std::string& peer,
+                                                       std::string_view body) {
+  if (body.size() < kCounted) return put(body, 0);
+  zmq_msg_t message;
+  // Without memory the message still has to end; an empty body is none, and the client asks again.
+  if (!unread.make(message, peer, body)) return put({}, 0);
+  while (zmq_msg_send(&message, socket.handle(), ZMQ_DONTWAIT) < 0) {
+    if (zmq_errno() == EINTR) continue;
+    const bool full = zmq_errno() == EAGAIN;
+    zmq_msg_close(&message);
+    return full ? Outcome::kFull : Outcome::kGone;
   }
   return Outcome::kSent;
 }
@@ -109,7 +130,7 @@ FetchSocket::Impl::Outcome FetchSocket::Impl::send(const Route& route, std::stri
     const Outcome outcome = put(frame, ZMQ_SNDMORE);
     if (outcome != Outcome::kSent) return outcome;
   }
-  return put(body, 0);
+  return put_body(route.front(), body);
 }
 
 /// What did not fit, as far as it fits now. True if something is left.
@@ -148,7 +169,9 @@ FetchSocket::FetchSocket(zmq::context_t& context, const std::vector<std::string>
 FetchSocket::~FetchSocket() = default;
 
 std::optional<Nanos> FetchSocket::serve(FetchService& service, const Now& now) {
+  impl_->bound->restore_paths();
   Impl::Incoming& request = impl_->incoming;
+  service.limit_replies(impl_->unread.bytes() > kMaxUnread ? kSmallReply : kMaxReply);
   while (service.has_room() && impl_->receive(request)) {
     service.on_request(std::move(request.route), request.body, request.may_change, now);
   }
@@ -166,6 +189,7 @@ std::optional<Nanos> FetchSocket::serve(FetchService& service, const Now& now) {
 int FetchSocket::fd() const { return impl_->socket.get(zmq::sockopt::fd); }
 
 void FetchSocket::send(const Route& route, std::string_view body) {
+  if (impl_->unread.bytes() > kMaxUnread && impl_->unread.has(route.front())) return;
   auto peer = impl_->held.find(route.front());
   if (peer == impl_->held.end()) {
     if (impl_->send(route, body) != Impl::Outcome::kFull) return;

@@ -4,10 +4,12 @@
 
 #include <algorithm>
 #include <iterator>
+#include <new>
 #include <set>
 #include <utility>
 
 #include "inotifier/wire.hpp"
+#include "journal/sqlite.hpp"
 #include "serve/limits.hpp"
 #include "serve/request.hpp"
 
@@ -207,7 +209,7 @@ void LongPolls::read(const Now& now) {
     const auto next = std::next(poll);
     if (poll->state == State::kReading) {
       if (entries_ >= kEntriesPerTurn) return;
-      if (read_slice(*poll, now)) {
+      if (is_answered(*poll, now)) {
         drop(poll);
       } else {
         polls_.splice(polls_.end(), polls_, poll);  // the others have their turn first
@@ -237,7 +239,8 @@ LongPolls::Slice LongPolls::copy_events(LongPoll& poll, std::string& body, WireW
                         filter.wants(journal_.events().topics(), entry.topic) &&
                         (consumer == nullptr || !consumer->failed.contains(entry.position));
     if (wanted) {
-      const bool fits = slice.count == 0 || body.size() - begin + entry.body.size() <= kMaxReply;
+      const bool fits =
+          slice.count == 0 || body.size() - begin + entry.body.size() <= replies_.limit();
       if (!fits) return slice.at_end = false;
       if (slice.count == 0 && consumer != nullptr) consumer->clear = poll.at;
       writer.raw(entry.body);
@@ -249,6 +252,20 @@ LongPolls::Slice LongPolls::copy_events(LongPoll& poll, std::string& body, WireW
     return true;
   });
   return slice;
+}
+
+/// One for which there is no memory is no reason to end.
+bool LongPolls::is_answered(LongPoll& poll, const Now& now) {
+  try {
+    return read_slice(poll, now);
+  } catch (const std::bad_alloc&) {
+    replies_.refuse(poll.to, "busy", kNoMemory);
+    return true;
+  } catch (const sqlite::Error& error) {
+    if (!error.is_out_of_memory()) throw;
+    replies_.refuse(poll.to, "busy", kNoMemory);
+    return true;
+  }
 }
 
 /// True: the poll was answered.

@@ -94,6 +94,7 @@ class LongPolls {
   void look_at_time(const Now& now);
   void take_turn(LongPoll& poll, const Now& now);
   void read(const Now& now);
+  bool is_answered(LongPoll& poll, const Now& now);
   bool read_slice(LongPoll& poll, const Now& now);
   struct Slice;
   Slice copy_events(LongPoll& poll, std::string& body, WireWriter& writer);

@@ -55,7 +55,8 @@ void failed(FetchContext& context, Request& request) {
   bool more = false;
   const std::size_t begin = body.size();
   context.consumers.failures(consumer, after, [&](const Consumers::Failure& failure) {
-    more = count == limit || (count > 0 && body.size() - begin + failure.body.size() > kMaxReply);
+    more = count == limit ||
+           (count > 0 && body.size() - begin + failure.body.size() > context.replies.limit());
     if (more) return false;
     ++count;
     writer.map(5);

@@ -3,7 +3,6 @@
 #include <utility>
 
 #include "inotifier/wire.hpp"
-#include "serve/limits.hpp"
 
 namespace inotifier {
 namespace {

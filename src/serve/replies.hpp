@@ -10,6 +10,7 @@
 
 #include "inotifier/event.hpp"
 #include "journal/journal.hpp"
+#include "serve/limits.hpp"
 #include "wire/codec.hpp"
 
 namespace inotifier {
@@ -23,6 +24,8 @@ struct ReplyTo {
   Value request;
 };
 
+inline constexpr std::string_view kNoMemory =
+    "there is no memory for the reply just now; ask again, for less";
 inline constexpr std::string_view kBusy =
     "the journal cannot be written just now: try again in a second";
 
@@ -55,6 +58,10 @@ class Replies {
   /// A reply made with a ReplyWriter.
   void put(const ReplyTo& to, std::string body, bool needs_write);
 
+  /// How many bytes of events a reply may hold.
+  std::size_t limit() const { return limit_; }
+  void set_limit(std::size_t bytes) { limit_ = bytes; }
+
   /// An empty buffer, with the capacity of an earlier reply where possible.
   std::string buffer();
   void give_back(std::string buffer);
@@ -74,6 +81,7 @@ class Replies {
 
   const Journal& journal_;
   Send send_;
+  std::size_t limit_ = kMaxReply;
   std::vector<Outgoing> outgoing_;
   std::vector<std::string> buffers_;  ///< kept for their capacity
 };
