@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 namespace inotifier {
 namespace {
@@ -182,7 +183,16 @@ void FileTable::add_tombstone(const Row& row) {
 }
 
 void FileTable::restore_tombstone(std::uint64_t path_hash, const Tombstone& tombstone) {
-  if (!tombstones_.insert_or_assign(path_hash, tombstone).second) return;
+  const auto [at, is_new] = tombstones_.try_emplace(path_hash, tombstone);
+  if (!is_new) {
+    // Where directories are exchanged, versions leave a path in another order than they came.
+    Tombstone& known = at->second;
+    known.announced = tombstone.announced;
+    if (std::pair(known.revision, known.mtime) < std::pair(tombstone.revision, tombstone.mtime)) {
+      known = tombstone;
+    }
+    return;
+  }
   tombstone_order_.push_back(path_hash);
   if (tombstone_order_.size() > kTombstonesKept) {
     if (keeps_changes_) tombstone_changes_.push_back(tombstone_order_.front());
