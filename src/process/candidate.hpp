@@ -72,6 +72,11 @@ struct Candidate {
   /// It was there when a scan came, and nothing has happened to it since: it can wait.
   bool is_find() const { return stage == Stage::kFound && is_scan(origin); }
   bool is_temporary() const { return stage == Stage::kTemporary || stage == Stage::kStalled; }
+  /// It is waited for from now on.
+  void begin(const Now& now) {
+    first_seen = now.wall;
+    waiting_since = now.mono;
+  }
   /// Something happened to it: what was seen of it before counts no more.
   void restart() {
     tries = 0;

@@ -131,10 +131,7 @@ void Completion::look_at(Candidate candidate, Context& context) {
 
 Candidate Completion::take(DirId dir, std::string_view name, bool& existed, const Now& now) {
   Candidate candidate = in_progress_.take(dir, name, existed);
-  if (!existed) {
-    candidate.first_seen = now.wall;
-    candidate.waiting_since = now.mono;
-  }
+  if (!existed) candidate.begin(now);
   return candidate;
 }
 
@@ -227,10 +224,7 @@ void Completion::on_moved(const RawEvent& event, Context& context) {
   const bool met_unseen = in_progress_.take(event.dir, event.name, replaced).unseen;
   candidate.dir = event.dir;
   candidate.name = event.name;
-  if (!existed) {
-    candidate.first_seen = context.now.wall;
-    candidate.waiting_since = context.now.mono;
-  }
+  if (!existed) candidate.begin(context.now);
   if (candidate.is_temporary()) candidate.stage = Stage::kPending;
   candidate.origin = event.origin;
   candidate.evidence = Evidence::kRename;
@@ -274,7 +268,11 @@ Candidate Completion::leave_place(const RawEvent& event, bool& existed, Context&
   if (candidate.news != News::kRewritten) {
     candidate.news = announced ? News::kMoved : News::kUnknown;
   }
-  if (!is_gone(event.from_dir, event.from_name, context)) return candidate;
+  if (!is_gone(event.from_dir, event.from_name, context)) {
+    bool taken = false;  // and with it the look that makes the row sure
+    if (row->unsure) consider(take(event.from_dir, event.from_name, taken, context.now), context);
+    return candidate;
+  }
   // Reported by the announcement under the new name, unless that is none of ours.
   if (event.path.empty() || filters_.file(event.path) == Filters::Verdict::kAdmitted) {
     table_.leave(event.from_dir, event.from_name);
