@@ -136,10 +136,11 @@ Root::Change Root::check(Nanos now) {
   return change;
 }
 
-Root::Mounts Root::mount_changes() {
-  Mounts changes;
+std::optional<Root::Mounts> Root::mount_changes() {
   std::optional<std::string> now = fs_.mounts_below(path_);
-  if (!now || *now == mounts_) return changes;
+  if (!now || (*now == mounts_ && !mounts_doubtful_)) return std::nullopt;
+  mounts_doubtful_ = false;
+  Mounts changes;
   std::string& mounts = *now;
   const auto before = paths_of(mounts_);
   const auto after = paths_of(mounts);
@@ -149,6 +150,10 @@ Root::Mounts Root::mount_changes() {
   for (const std::string& path : after) changes.mounted.push_back(path);
   mounts_ = std::move(mounts);
   return changes;
+}
+
+void Root::note_mount(const std::string& path, bool mounted) {
+  if (paths_of(mounts_).contains(path) != mounted) mounts_doubtful_ = true;
 }
 
 bool Root::has_mounts_below(const std::string& path) const {

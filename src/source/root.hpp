@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
@@ -66,8 +67,12 @@ class Root {
     std::vector<std::string> gone;     ///< relative paths where a volume was
     std::vector<std::string> mounted;  ///< and where there is one that was not
   };
-  /// What was mounted and unmounted below the root since the last call.
-  Mounts mount_changes();
+  /// What was mounted and unmounted below the root since the last call; nothing if all is as it
+  /// was.
+  std::optional<Mounts> mount_changes();
+  /// A directory there turned out to be a mount point, or to be none. If that was so for a moment
+  /// only, the list does not show it: the next mount_changes() is one all the same.
+  void note_mount(const std::string& path, bool mounted);
   /// Whether anything was mounted below that path then.
   bool has_mounts_below(const std::string& path) const;
 
@@ -84,6 +89,7 @@ class Root {
   FsTraits traits_;
   std::set<std::pair<std::uint64_t, std::uint64_t>> plain_;  ///< mount, inode: roots, no volumes
   std::string mounts_;
+  bool mounts_doubtful_ = false;
 };
 
 }  // namespace inotifier

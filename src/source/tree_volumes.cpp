@@ -73,6 +73,7 @@ DirId Tree::settle_volume(DirId parent, const std::string& name, const Stat& sta
     if (table_.at(there).mounted && table_.at(there).mount == 0 && !stat.mount_root) {
       lose_volume(path);
     }
+    root_.note_mount(path, stat.mount_root);
     unwatch(there);
     table_.set_aside(there);
     table_changed();

@@ -313,10 +313,10 @@ void Watcher::lose(std::string_view reason) {
 
 /// Mounting and unmounting below the root gives no event at all, or too late.
 void Watcher::check_mounts() {
-  const Root::Mounts changes = root_.mount_changes();
-  if (changes.gone.empty() && changes.mounted.empty()) return;
-  for (const std::string& path : changes.gone) tree_.on_unmounted(path);
-  for (const std::string& path : changes.mounted) tree_.on_mounted(path);
+  const auto changes = root_.mount_changes();
+  if (!changes) return;
+  for (const std::string& path : changes->gone) tree_.on_unmounted(path);
+  for (const std::string& path : changes->mounted) tree_.on_mounted(path);
   rescan("mount", Origin::kRescan, false);
 }
 

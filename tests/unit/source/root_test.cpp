@@ -133,10 +133,21 @@ TEST_CASE("root: what is mounted below comes and goes") {
   OneRoot one;
   one.fs.make_directory("/w/d");
   one.check();
-  CHECK(one.root.mount_changes().mounted.empty());
+  CHECK_FALSE(one.root.mount_changes());
   one.fs.mount("/w/d", "volume");
-  CHECK(one.root.mount_changes().mounted == std::vector<std::string>{"d"});
-  CHECK(one.root.mount_changes().mounted.empty());
+  auto changes = one.root.mount_changes();
+  REQUIRE(changes);
+  CHECK(changes->mounted == std::vector<std::string>{"d"});
+  CHECK_FALSE(one.root.mount_changes());
   one.fs.unmount("/w/d");
-  CHECK(one.root.mount_changes().gone == std::vector<std::string>{"d"});
+  changes = one.root.mount_changes();
+  REQUIRE(changes);
+  CHECK(changes->gone == std::vector<std::string>{"d"});
+
+  // Mounted and unmounted since, and met in between.
+  one.root.note_mount("d", false);
+  CHECK_FALSE(one.root.mount_changes());
+  one.root.note_mount("d", true);
+  CHECK(one.root.mount_changes());
+  CHECK_FALSE(one.root.mount_changes());
 }
