@@ -109,8 +109,11 @@ void Announcer::keep_undecided(const Candidate& candidate, Context& context) {
   } else if (context.files.stat(candidate.dir, candidate.name, stat) != 0 || !is_regular(stat)) {
     return;
   }
+  const bool is_clear = context.files.later_write_shows(stat);
   stat.ctime = 0;  // no look under a lease has seen it
   remember(candidate, stat, path, Row::State::kNoArrival, context);
+  // A write that comes before it is looked at may not show: after a kill it is announced.
+  if (!is_clear) table_.find(candidate.dir, candidate.name)->unsure = true;
 }
 
 void Announcer::drop_undecided(const Candidate& candidate) {
@@ -173,8 +176,7 @@ Look Announcer::finish(Candidate& candidate, Context& context) {
   Candidate again;
   again.dir = candidate.dir;
   again.name = std::move(candidate.name);
-  again.first_seen = context.now.wall;
-  again.waiting_since = context.now.mono;
+  again.begin(context.now);
   again.due = context.now.mono + kCoarseWait;
   candidate = std::move(again);
   return Look::kWait;

@@ -8,6 +8,12 @@
 #include "support/expectation.hpp"
 
 namespace inotifier::testing {
+namespace {
+
+// As the daemon has it (CONFIG_HZ=100).
+constexpr Nanos kTick = 10'000'000;
+
+}  // namespace
 
 Auditor::Auditor(FakeWorld& world, const WatchConfig& config, bool strict, bool progress)
     : world_(world),
@@ -25,7 +31,8 @@ void Auditor::before_start() {
   world_.fs().visit(
       config_.path, [](const std::string&) { return true; },
       [&](const std::string& path, const FakeFs::Seen& seen) {
-        if (!seen.is_written) at_start_[path] = seen.inode->content;
+        const bool is_fresh = seen.inode->ctime > world_.fs().now().wall - kTick;
+        if (!seen.is_written) at_start_[path] = {seen.inode->content, is_fresh};
       });
 }
 
@@ -59,7 +66,8 @@ void Auditor::on_event(const Event& event) {
     note("the same content announced again: " + text);
   }
   const auto there = at_start_.find(path);
-  if (there != at_start_.end() && there->second == look->content) {
+  if (there != at_start_.end() && there->second.content == look->content &&
+      !(unseen_ && there->second.is_fresh)) {
     note("announced though it was there already: " + text);
   }
   last_[place_of(path, *look)] = *look;
@@ -79,7 +87,7 @@ bool Auditor::is_news(const std::string& path, const FakeFs::Seen& seen) const {
   if (seen.inode->kind != FakeInode::Kind::kFile) return false;
   if (filters_.file(path) != Filters::Verdict::kAdmitted) return false;
   const auto there = at_start_.find(path);
-  if (there != at_start_.end() && there->second == seen.inode->content) return false;
+  if (there != at_start_.end() && there->second.content == seen.inode->content) return false;
   if (config_.processor != "create-via-chunks") return true;
   const std::string& from = seen.name->came_from;
   return seen.name->came_as == seen.inode->content && from.starts_with(config_.path + '/') &&

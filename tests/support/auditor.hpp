@@ -70,7 +70,11 @@ class Auditor {
   bool progress_;
   bool rewound_ = false;
   bool unseen_ = false;
-  std::map<std::string, std::uint64_t> at_start_;  ///< path -> content
+  struct AtStart {
+    std::uint64_t content = 0;
+    bool is_fresh = false;  ///< written within the last tick: another write may look the same
+  };
+  std::map<std::string, AtStart> at_start_;  ///< by path
   std::map<Place, FakeLook> last_;
   std::map<std::string, Version> ids_;
   std::size_t announced_ = 0;
