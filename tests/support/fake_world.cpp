@@ -1,9 +1,11 @@
 #include "support/fake_world.hpp"
 
 #include <sys/inotify.h>
+#include <sys/resource.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <csignal>
 #include <stdexcept>
 #include <utility>
 
@@ -112,6 +114,16 @@ void FakeWorld::fill_journal(bool full) {
   database.run(("PRAGMA max_page_count=" + std::to_string(pages)).c_str());
 }
 
+void FakeWorld::limit_files(bool on) {
+  // Without this the first write beyond it ends the process, see setrlimit(2).
+  std::signal(SIGXFSZ, SIG_IGN);
+  constexpr rlim_t kPage = 4096;
+  rlimit limit{};
+  ::getrlimit(RLIMIT_FSIZE, &limit);
+  limit.rlim_cur = on ? kPage : limit.rlim_max;
+  ::setrlimit(RLIMIT_FSIZE, &limit);
+}
+
 void FakeWorld::start(const std::vector<WatchConfig>& watches) {
   JournalOptions options;
   options.daemon_name = "test";
@@ -149,7 +161,13 @@ SharedInstance* FakeWorld::add_instance(std::size_t watch, std::uint64_t positio
   return &pipeline_->add_instance(instance_of_[watch], *notifiers_.back());
 }
 
+void FakeWorld::save() {
+  limit_files(false);
+  kept_->save();
+}
+
 void FakeWorld::kill() {
+  limit_files(false);
   running_ = held_ = false;
   pipeline_.reset();
   notifiers_.clear();

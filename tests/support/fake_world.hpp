@@ -30,6 +30,7 @@ class FakeWorld final : public World {
     bool shared = false;  ///< all watches, and one more, have one inotify instance
   };
   FakeWorld(const Settings& settings, const std::map<std::string, std::string>& options);
+  ~FakeWorld() override { limit_files(false); }
 
   std::string label() const override;
   Disk& disk() override { return fs_; }
@@ -42,7 +43,7 @@ class FakeWorld final : public World {
   void finish() override;
   void keep_journal() override { kept_ = std::make_unique<KeptJournal>(); }
   void kill() override;
-  void save() override { kept_->save(); }
+  void save() override;
   void rewind() override { kept_->rewind(); }
   void take(std::vector<Event>& events) override;
   void rescan() override;
@@ -56,6 +57,9 @@ class FakeWorld final : public World {
   void step_clock(Nanos by);
   /// Of a script that keeps its journal: nothing more fits on its disk.
   void fill_journal(bool full);
+  /// No file of the process grows beyond one page: write(2) of the journal gives EFBIG. Until
+  /// save(), kill() or the end.
+  void limit_files(bool on);
   bool has_journal() const { return kept_ != nullptr; }
   /// Calls of step() so far.
   std::size_t turns_taken() const { return turns_taken_; }

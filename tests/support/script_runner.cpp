@@ -102,6 +102,7 @@ class Runner {
     FakeWorld& fake = *world_.fake();
     fake.fs().run_hooks();
     fake.fs().mend();
+    fake.limit_files(false);
     if (fake.has_journal()) fake.fill_journal(false);
     if (overflowing_) world_.overflow(0, false);
     world_.hold(false);
@@ -427,7 +428,8 @@ class Runner {
       const Nanos by = parse_duration(std::string_view(word(0)).substr(1));
       fake->step_clock(back ? -by : by);
     } else if (verb == "journal") {
-      fake->fill_journal(word(0) == "full");
+      if (word(0) != "limited") fake->fill_journal(word(0) == "full");
+      fake->limit_files(word(0) == "limited");
     } else if (verb == "during") {
       interpose(command);
     } else if (verb == "unreadable" || verb == "readable") {

@@ -328,7 +328,10 @@ class Generator {
     line(std::string("clock ") + (pick(2) == 0 ? '+' : '-') + one_of(kSteps));
   }
 
-  void full() { line(pick(2) == 0 ? "journal full" : "journal free"); }
+  void full() {
+    static const std::array<const char*, 4> kRooms{"full", "limited", "free", "free"};
+    line(std::string("journal ") + one_of(kRooms));
+  }
 
   void special() {
     const std::string at = file();
