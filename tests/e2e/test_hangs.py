@@ -226,7 +226,14 @@ def test_a_consumer_goes_on_while_the_volume_of_another_watch_hangs(workdir, dae
     (workdir / "local" / "b").write_bytes(b"x")
     daemon.collector.wait(path=workdir / "local" / "b")
     volume.hang()
-    look = ["timeout", "-s", "KILL", "0.3", "stat", volume.mount / "a"]  # the kernel's answer expires
+    look = [
+        "timeout",
+        "-s",
+        "KILL",
+        "0.3",
+        "stat",
+        volume.mount / "a",
+    ]  # the kernel's answer expires
     wait_for(lambda: subprocess.run(look, stdout=subprocess.DEVNULL, check=False).returncode != 0)
     words = ["consume", "c", "file.completed", "--endpoint", daemon.fetch_endpoint]
     log = workdir / "log"

@@ -11,7 +11,6 @@ import pytest
 from harness import BINARY, PATIENCE, wait_for
 
 
-
 def signals(process, *fields):
     with open(f"/proc/{process.pid}/status") as file:
         found = dict(line.split(":", 1) for line in file)
@@ -61,9 +60,7 @@ def words_of(name, daemon, workdir):
 
 
 @pytest.mark.parametrize("name", ["watch", "watch --", "consume", "consume --", "sub"])
-def test_what_nohup_and_a_background_shell_ignore_stays_ignored(
-    name, durable, workdir, processes
-):
+def test_what_nohup_and_a_background_shell_ignore_stays_ignored(name, durable, workdir, processes):
     words = words_of(name, durable, workdir)
     ignore = 'trap "" HUP INT; exec "$@"'
     process = processes(
