@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <span>
 #include <string>
@@ -142,6 +143,13 @@ class Out {
   virtual void emit(Report report) = 0;
 };
 
+/// Why a processor has not told of a file that it knows.
+struct Waiting {
+  std::string_view what;  ///< a word of clients/README.md, "explain"
+  Nanos since = 0;        ///< monotonic: when it began to wait for this file
+  Nanos until = 0;        ///< monotonic: when it looks again; 0 = when something happens
+};
+
 class Processor {
  public:
   virtual ~Processor() = default;
@@ -160,6 +168,13 @@ class Processor {
   virtual std::size_t undecided() const { return 0; }
   /// Files that are being waited for: written, or under a temporary name.
   virtual std::size_t in_progress() const { return 0; }
+  using EachWaiting = std::function<void(DirId, std::string_view name, const Waiting&)>;
+  /// Calls each() for all of them, or for one.
+  virtual void each_waiting(const EachWaiting& each) const { static_cast<void>(each); }
+  virtual std::optional<Waiting> waiting(const FileName& file) const {
+    static_cast<void>(file);
+    return std::nullopt;
+  }
 };
 
 }  // namespace inotifier

@@ -29,6 +29,7 @@ Subcommand update_command();
 Subcommand failed_command();
 Subcommand retry_command();
 Subcommand status_command();
+Subcommand explain_command();
 Subcommand check_command();
 Subcommand keygen_command();
 
@@ -37,8 +38,8 @@ namespace {
 std::vector<Subcommand> all_subcommands() {
   return {watch_command(),     run_command(),    sub_command(),    consume_command(),
           consumers_command(), forget_command(), seek_command(),   update_command(),
-          failed_command(),    retry_command(),  status_command(), check_command(),
-          keygen_command()};
+          failed_command(),    retry_command(),  status_command(), explain_command(),
+          check_command(),     keygen_command()};
 }
 
 /// Throws UsageError with what was probably meant, which CLI11 does not know.

@@ -87,6 +87,11 @@ class ActiveWatch final : public EventSource::Sink, public Out {
   const Filters& filters() const { return filters_; }
   Journal::Tables tables() { return {kept_.id, config_.name, &files_, &source_->directories()}; }
   WatchStatus status() const;
+  /// What is known of a path relative to the root, and why it was not announced if it was not; see
+  /// clients/README.md, "explain". Changes nothing.
+  Value::Map explain(const std::string& path, const Now& now);
+  const WatchConfig& config() const { return config_; }
+  std::int64_t id() const { return kept_.id; }  ///< in the journal
 
   // Of a turn, in this order.
   void begin_turn(const Now& now);
@@ -114,6 +119,7 @@ class ActiveWatch final : public EventSource::Sink, public Out {
   void emit(Report report) override;
 
  private:
+  Value::Map explain_directory(std::string_view path) const;
   void make_processor();
   WatchOptions watcher_options();
   void warn_of_many(const Value::Map& data) const;

@@ -75,6 +75,8 @@ class Pipeline {
   std::optional<Nanos> deadline() const;
 
   std::vector<WatchStatus> status() const;
+  /// What each watch knows of an absolute path; those whose trees it is not in are left out.
+  Value::Array explain(const std::string& path, const Now& now) const;
 
   /// Compares every watch with the disk (SIGUSR1).
   void rescan_all();

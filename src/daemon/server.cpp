@@ -52,6 +52,9 @@ class PublishingOwner final : public Runner::Owner {
     service_->fill_status_with([&runner](Value::Map& status) {
       fill_status(status, runner.pipeline().status(), runner.journal().blocked(), read_clocks());
     });
+    service_->explain_with([&runner](const std::string& path, const Now& now) {
+      return runner.pipeline().explain(path, now);
+    });
   }
 
   void publish(std::string_view topic, std::string_view body) override {

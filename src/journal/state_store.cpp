@@ -237,6 +237,14 @@ void StateStore::write_files(const Tables& tables, std::span<const EventLog::Ann
       });
 }
 
+std::string StateStore::event_id(std::int64_t watch, DirId dir, std::string_view name) const {
+  if (database_ == nullptr) return {};
+  sqlite::Statement read(*database_,
+                         "SELECT event FROM files WHERE watch=? AND directory=? AND name=?");
+  read.bind(1, watch).bind(2, dir).bind_blob(3, name);
+  return read.step() && !read.is_null(0) ? read.text(0) : std::string();
+}
+
 void StateStore::committed(const Tables& tables) {
   if (tables.files != nullptr) tables.files->forget_changes();
   if (tables.directories != nullptr) tables.directories->forget_changes();

@@ -9,6 +9,7 @@
 #include <map>
 #include <memory>
 #include <span>
+#include <string>
 #include <string_view>
 #include <utility>
 
@@ -67,6 +68,8 @@ class StateStore {
   /// files that were `announced` get the ids of their events.
   void write(const Tables& tables, std::span<const EventLog::Announced> announced);
   static void committed(const Tables& tables);
+  /// Id of the event that announced the file of a row, 16 bytes; "" if none is kept.
+  std::string event_id(std::int64_t watch, DirId dir, std::string_view name) const;
 
  private:
   struct Statements;

@@ -26,6 +26,7 @@ bool has_caught_up(Candidate& candidate, const Stat& stat, Context& context) {
   }
   if (context.files.handled() >= mark->position) return true;
   candidate.due = context.now.mono + kNextLook;
+  candidate.wait = Candidate::Wait::kRecords;
   return false;
 }
 
@@ -138,6 +139,7 @@ Look Announcer::decide(Candidate& candidate, const Stat& stat, std::string_view 
       (!stat.is_coarse() || (same && same_path && row->unsure))) {
     // Another write within this tick would look the same: after it, the identity is unmistakable.
     candidate.due = context.now.mono + (stat.is_coarse() ? kCoarseWait : kTickWait);
+    candidate.wait = Candidate::Wait::kClock;
     return Look::kWait;
   }
   if (needs_records(candidate, row, same_path, stat, context) &&
@@ -163,6 +165,7 @@ Look Announcer::decide(Candidate& candidate, const Stat& stat, std::string_view 
   if (is_absence(error) || (error == 0 && there.inode != stat.inode)) {
     // A directory above it was renamed: the record to come tells its path.
     candidate.due = context.now.mono + kNextLook;
+    candidate.wait = Candidate::Wait::kPlace;
     return Look::kWait;
   }
   announce(candidate, stat, path, moved, context);
@@ -178,6 +181,7 @@ Look Announcer::finish(Candidate& candidate, Context& context) {
   again.name = std::move(candidate.name);
   again.begin(context.now);
   again.due = context.now.mono + kCoarseWait;
+  again.wait = Candidate::Wait::kClock;
   candidate = std::move(again);
   return Look::kWait;
 }
@@ -188,6 +192,7 @@ Look Announcer::no_arrival(Candidate& candidate, const Stat& stat, std::string_v
   const Nanos until = saturated_sum(candidate.waiting_since, kUnseenWait);
   if (candidate.unseen && context.now.mono < until) {
     candidate.due = until;
+    candidate.wait = Candidate::Wait::kRename;
     return Look::kWait;
   }
   remember(candidate, stat, path, Row::State::kNoArrival, context);

@@ -41,6 +41,19 @@ struct Candidate {
     kRewritten,  ///< a CLOSE_WRITE came that belongs to no announced version
   };
 
+  /// What its last look found missing.
+  enum class Wait : std::uint8_t {
+    kLook,      ///< nothing: it was not looked at yet
+    kWriter,    ///< somebody has it open for writing
+    kQuiet,     ///< it has to be left alone for a while
+    kEmpty,     ///< it is empty, and nothing confirmed its name: its writer may be about to come
+    kNoAnswer,  ///< open(2) does not return
+    kPlace,     ///< a directory above it is on its way elsewhere, or it changed during the look
+    kClock,     ///< a write in this tick of the clock would not show
+    kRecords,   ///< records that are queued may say more
+    kRename,    ///< how it got its name may still be told
+  };
+
   DirId dir = kNoDir;
   std::string name;
   std::string from;         ///< earlier path; "" if none
@@ -65,6 +78,7 @@ struct Candidate {
   Stage stage = Stage::kPending;
   Naming naming = Naming::kSeen;
   News news = News::kUnknown;
+  Wait wait = Wait::kLook;
   std::uint8_t tries = 0;
   bool attributes = false;  ///< an ATTRIB came since the look that its row is of
   bool unseen = false;      ///< how it got its name nobody saw: it may have been a temporary one

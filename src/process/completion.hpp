@@ -45,6 +45,8 @@ class Completion final : public Processor {
   std::optional<Nanos> deadline() const override;
   std::size_t undecided() const override { return in_progress_.undecided() + absences_.size(); }
   std::size_t in_progress() const override { return in_progress_.size(); }
+  void each_waiting(const EachWaiting& each) const override;
+  std::optional<Waiting> waiting(const FileName& file) const override;
 
  private:
   void on_record(const RawEvent& event, Context& context);
@@ -63,6 +65,7 @@ class Completion final : public Processor {
   bool was_moved_here(const RawEvent& event, Context& context);
   Candidate leave_place(const RawEvent& event, bool& existed, Context& context);
   Candidate take(DirId dir, std::string_view name, bool& existed, const Now& now);
+  Waiting describe(const Candidate& candidate) const;
   bool has_room(const Candidate& candidate);
   void consider(Candidate candidate, const Context& context);
   void ask(std::vector<Candidate>& candidates, Files& files) const;

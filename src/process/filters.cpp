@@ -144,45 +144,50 @@ bool Glob::matches(std::string_view text) const {
 Filters::Filters(const std::vector<std::string>& include, const std::vector<std::string>& exclude,
                  const std::vector<std::string>& temporary)
     : include_(globs(include)), exclude_(globs(exclude)), temporary_(globs(temporary)) {
-  for (const std::string& pattern : exclude) {
+  for (std::size_t i = 0; i < exclude.size(); ++i) {
+    const std::string& pattern = exclude[i];
     // "done/**" excludes all that can be below "done".
-    if (pattern.ends_with("/**")) pruned_.emplace_back(pattern.substr(0, pattern.size() - 3));
+    if (pattern.ends_with("/**")) {
+      pruned_.push_back({Glob(pattern.substr(0, pattern.size() - 3)), i});
+    }
   }
 }
 
-bool Filters::any(const std::vector<Glob>& globs, std::string_view path, std::string_view name) {
+const Glob* Filters::first(const std::vector<Glob>& globs, std::string_view path,
+                           std::string_view name) {
   for (const Glob& glob : globs) {
-    if (glob.matches(glob.has_slash() ? path : name)) return true;
+    if (glob.matches(glob.has_slash() ? path : name)) return &glob;
   }
-  return false;
+  return nullptr;
 }
 
-Filters::Verdict Filters::file(std::string_view relative_path) const {
+Filters::Reason Filters::reason_of_file(std::string_view relative_path) const {
   const std::string_view name = name_of_path(relative_path);
   // Temporary first: ".name.XXXXXX" is both a known temporary and a dotfile.
-  if (any(temporary_, relative_path, name)) return Verdict::kTemporary;
-  if (any(exclude_, relative_path, name)) return Verdict::kExcluded;
-  if (!include_.empty() && !any(include_, relative_path, name)) return Verdict::kExcluded;
-  return Verdict::kAdmitted;
+  if (const Glob* glob = first(temporary_, relative_path, name)) return {Verdict::kTemporary, glob};
+  if (const Glob* glob = first(exclude_, relative_path, name)) return {Verdict::kExcluded, glob};
+  if (include_.empty() || first(include_, relative_path, name) != nullptr) return {};
+  return {Verdict::kExcluded, nullptr};
 }
 
 bool Filters::is_temporary(std::string_view path) const {
   for (std::size_t end = path.find('/');; end = path.find('/', end + 1)) {
     const std::string_view part = path.substr(0, end);
-    if (!part.empty() && any(temporary_, part, name_of_path(part))) return true;
+    if (!part.empty() && first(temporary_, part, name_of_path(part)) != nullptr) return true;
     if (end == std::string_view::npos) return false;
   }
 }
 
-bool Filters::enters(std::string_view relative_path) const {
-  if (relative_path.empty()) return true;
+Filters::Reason Filters::reason_of_directory(std::string_view relative_path) const {
+  if (relative_path.empty()) return {};
   const std::string_view name = name_of_path(relative_path);
-  if (any(temporary_, relative_path, name) || any(exclude_, relative_path, name)) return false;
+  if (const Glob* glob = first(temporary_, relative_path, name)) return {Verdict::kTemporary, glob};
+  if (const Glob* glob = first(exclude_, relative_path, name)) return {Verdict::kExcluded, glob};
   // A pruned pattern keeps its anchor: "done" of "done/**" is a path, not a name at any depth.
-  for (const Glob& glob : pruned_) {
-    if (glob.matches(relative_path)) return false;
+  for (const Pruned& pruned : pruned_) {
+    if (pruned.glob.matches(relative_path)) return {Verdict::kExcluded, &exclude_[pruned.of]};
   }
-  return true;
+  return {};
 }
 
 }  // namespace inotifier

@@ -5,6 +5,7 @@
 // slash, `**` does, `[...]` is a class, case matters.
 #pragma once
 
+#include <cstddef>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -32,21 +33,38 @@ class Filters {
           const std::vector<std::string>& temporary);
 
   enum class Verdict { kAdmitted, kTemporary, kExcluded };
+  /// A verdict, and the pattern that decided; null: none did (`include` has none that matches).
+  struct Reason {
+    Verdict verdict = Verdict::kAdmitted;
+    const Glob* pattern = nullptr;
+  };
+  Reason reason_of_file(std::string_view relative_path) const;
+  Reason reason_of_directory(std::string_view relative_path) const;
   /// Of a file, by its own name; the directories above were judged by enters().
-  Verdict file(std::string_view relative_path) const;
+  Verdict file(std::string_view relative_path) const {
+    return reason_of_file(relative_path).verdict;
+  }
   /// Whether a file of this path has, or is below a directory that has, a temporary name.
   bool is_temporary(std::string_view path) const;
   /// Whether anything below this directory can be admitted: neither it nor what is above it is
   /// excluded or temporary. `relative_path` is that of the directory; only its last component is
   /// judged by name.
-  bool enters(std::string_view relative_path) const;
+  bool enters(std::string_view relative_path) const {
+    return reason_of_directory(relative_path).verdict == Verdict::kAdmitted;
+  }
 
  private:
-  static bool any(const std::vector<Glob>& globs, std::string_view path, std::string_view name);
+  static const Glob* first(const std::vector<Glob>& globs, std::string_view path,
+                           std::string_view name);
   std::vector<Glob> include_;
   std::vector<Glob> exclude_;
   std::vector<Glob> temporary_;
-  std::vector<Glob> pruned_;  ///< of "done/**": "done"
+  /// What an exclude pattern excludes as a whole: "done" of "done/**".
+  struct Pruned {
+    Glob glob;
+    std::size_t of;  ///< in exclude_
+  };
+  std::vector<Pruned> pruned_;
 };
 
 }  // namespace inotifier

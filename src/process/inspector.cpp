@@ -30,7 +30,8 @@ Nanos age_of(const Stat& stat, const Now& now) {
 /// A writer is there, or the place is not known: 1, 2, 4 ... 512 ms, then every second, after an
 /// hour every ten. Never waited out by events alone: two closes can be one record, and CLOSE_WRITE
 /// comes before the writer is gone.
-Look wait_again(Candidate& candidate, const Now& now) {
+Look wait_again(Candidate& candidate, Candidate::Wait wait, const Now& now) {
+  candidate.wait = wait;
   const Nanos pause = candidate.tries < kMostDoublings ? kMillisecond << candidate.tries
                       : now.mono - candidate.waiting_since > kLongWait ? kRarely
                                                                        : kSecond;
@@ -47,13 +48,14 @@ Look wait_for_quiet(Candidate& candidate, const Stat& stat, const Now& now, Nano
   }
   if (now.mono - candidate.quiet_since >= quiet) return Look::kComplete;
   candidate.due = saturated_sum(candidate.quiet_since, quiet);
+  candidate.wait = Candidate::Wait::kQuiet;
   return Look::kWait;
 }
 
 /// A stat of a regular file, or what to do without one.
 Look look_by_stat(Candidate& candidate, Context& context, Stat& stat) {
   const int error = context.files.stat(candidate.dir, candidate.name, stat);
-  if (error == EAGAIN) return wait_again(candidate, context.now);
+  if (error == EAGAIN) return wait_again(candidate, Candidate::Wait::kPlace, context.now);
   if (error != 0) return Look::kGone;
   return is_regular(stat) ? Look::kComplete : Look::kNotRegular;
 }
@@ -69,7 +71,7 @@ bool Inspector::is_old(const Candidate& candidate, const Stat& stat, const Now& 
 
 Look Inspector::look(Candidate& candidate, Context& context, std::string& path, Stat& stat) const {
   if (!context.files.path(candidate.dir, candidate.name, path)) {
-    return wait_again(candidate, context.now);
+    return wait_again(candidate, Candidate::Wait::kPlace, context.now);
   }
   // The path may have been unknown, or another one, when the candidate was made.
   if (filters_.file(path) != Filters::Verdict::kAdmitted) return Look::kDrop;
@@ -98,17 +100,17 @@ Look Inspector::look_at_writer(Candidate& candidate, Context& context, Stat& sta
     case Files::Writer::kNotRegular:
       return Look::kNotRegular;
     case Files::Writer::kChanged:
-      return wait_again(candidate, context.now);
+      return wait_again(candidate, Candidate::Wait::kPlace, context.now);
     case Files::Writer::kPending:
       // A scan is not held up for long by a file that does not answer.
       if (candidate.tries == kMostDoublings && candidate.stage == Candidate::Stage::kFound) {
         candidate.stage = Candidate::Stage::kPending;
       }
-      return wait_again(candidate, context.now);
+      return wait_again(candidate, Candidate::Wait::kNoAnswer, context.now);
     case Files::Writer::kOpen:
       if (candidate.stage == Candidate::Stage::kFound) candidate.stage = Candidate::Stage::kPending;
       candidate.last.reset();
-      return wait_again(candidate, context.now);
+      return wait_again(candidate, Candidate::Wait::kWriter, context.now);
     case Files::Writer::kNone:
       return without_writer(candidate, context, stat);
     case Files::Writer::kUnknown:
@@ -134,6 +136,7 @@ Look Inspector::without_writer(Candidate& candidate, Context& context, const Sta
   if (stat.size == 0 && candidate.naming == Candidate::Naming::kSeen &&
       saturated_difference(context.now.wall, stat.ctime) < kEmptyOld &&
       wait_for_quiet(candidate, stat, context.now, kEmptyAgain) == Look::kWait) {
+    candidate.wait = Candidate::Wait::kEmpty;
     return Look::kWait;
   }
   return Look::kComplete;

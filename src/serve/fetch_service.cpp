@@ -47,6 +47,7 @@ FetchService::~FetchService() = default;
 
 void FetchService::fill_status_with(FillStatus fill) { context_->fill_status = std::move(fill); }
 void FetchService::limit_replies(std::size_t bytes) { context_->replies.set_limit(bytes); }
+void FetchService::explain_with(Explain explain) { context_->explain = std::move(explain); }
 bool FetchService::has_room() const { return context_->work < kWorkPerTurn; }
 std::size_t FetchService::consumers() const { return context_->consumers.size(); }
 std::size_t FetchService::polls() const { return context_->polls.size(); }

@@ -35,6 +35,9 @@ class FetchService {
   FetchService& operator=(const FetchService&) = delete;
 
   void fill_status_with(FillStatus fill);
+  /// What the watches know of an absolute path.
+  using Explain = std::function<Value::Array(const std::string& path, const Now& now)>;
+  void explain_with(Explain explain);
 
   /// One request. `may_change`: the sender has all rights, not only that to read. Throws SetupError
   /// if the journal is broken, as after_turn() does.

@@ -46,6 +46,7 @@ struct FetchContext {
   LongPolls polls{journal, ownership, replies};
   StateFeed feed{journal, consumers};
   std::function<void(Value::Map& status)> fill_status;
+  std::function<Value::Array(const std::string& path, const Now& now)> explain;
   std::size_t work = 0;         ///< of this turn; a small request is 1
   std::uint64_t malformed = 0;  ///< messages that could not even be answered
   bool no_room = false;         ///< it was logged

@@ -1,4 +1,4 @@
-// Operations about the daemon: hello, status, consumers.
+// Operations about the daemon: hello, status, consumers, explain.
 #include <unistd.h>
 
 #include <array>
@@ -54,6 +54,17 @@ void status(FetchContext& context, Request& request) {
   context.replies.answer(request.to, std::move(fields));
 }
 
+void explain(FetchContext& context, Request& request) {
+  const Arguments arguments(request.body, {"path"});
+  const std::string path = arguments.path();
+  context.work += 16;  // it looks at the disk
+  context.replies.answer(
+      request.to,
+      {{"time", rfc3339(request.now.wall)},
+       {"blocked", context.journal.blocked()},
+       {"watches", context.explain ? context.explain(path, request.now) : Value::Array()}});
+}
+
 Value::Map describe(FetchContext& context, StoredConsumer& consumer, Nanos mono) {
   const StoredConsumer::Kept& kept = consumer.kept;
   const bool owned = Ownership::is_owned(consumer, mono);
@@ -90,6 +101,7 @@ std::span<const Operation> daemon_operations() {
       Operation{"hello", false, hello},
       Operation{"status", false, status},
       Operation{"consumers", false, consumers},
+      Operation{"explain", false, explain},
   };
   return kOperations;
 }

@@ -18,6 +18,8 @@ namespace {
 // A filter has a few names; more is a mistake, and 1,000 polls may wait with one each.
 constexpr std::size_t kMaxNames = 256;
 constexpr std::size_t kMaxPositions = 10'000;
+// Longer than PATH_MAX: paths are built from names.
+constexpr std::size_t kLongestPath = 32'768;
 
 /// "file.completed", "in_create".
 bool is_type(std::string_view text) {
@@ -62,6 +64,17 @@ std::string Arguments::required_text(std::string_view key, std::size_t limit) co
   auto found = text(key, limit);
   if (!found || found->empty()) bad(fmt::format("{} is missing", key));
   return std::move(*found);
+}
+
+std::string Arguments::path() const {
+  const Value* value = request_.find("path");
+  const auto* bytes = value == nullptr ? nullptr : std::get_if<Value::Bytes>(&value->v);
+  const std::string path = bytes != nullptr ? bytes->data : required_text("path", kLongestPath);
+  if (!path.starts_with('/') || path.size() > kLongestPath ||
+      path.find('\0') != std::string::npos) {
+    bad(fmt::format("path must be absolute, of at most {} bytes", kLongestPath));
+  }
+  return absolute(path);
 }
 
 std::string Arguments::name() const {

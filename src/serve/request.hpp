@@ -36,6 +36,8 @@ class Arguments {
   /// At most `limit` bytes.
   std::optional<std::string> text(std::string_view key, std::size_t limit) const;
   std::string required_text(std::string_view key, std::size_t limit) const;
+  /// Text, or bytes where it is none.
+  std::string path() const;
   /// Of a consumer.
   std::string name() const;
   std::string client() const { return required_text("client", 64); }
