@@ -119,6 +119,7 @@ class ActiveWatch final : public EventSource::Sink, public Out {
   void emit(Report report) override;
 
  private:
+  std::string_view word_of(const Row& row, const Stat* now) const;
   Value::Map explain_directory(std::string_view path) const;
   void make_processor();
   WatchOptions watcher_options();

@@ -77,7 +77,24 @@ Value::Map stat_fields(const Stat& stat) {
           {"inode", std::to_string(stat.inode)}};
 }
 
+Value::Map row_fields(const Row& row) {
+  return {{"size", row.size},
+          {"mtime", rfc3339(row.mtime)},
+          {"inode", std::to_string(row.inode)},
+          {"revision", static_cast<std::int64_t>(row.revision)}};
+}
+
 }  // namespace
+
+/// What became of a version that has a row. `now`: what the disk shows, if it shows it.
+std::string_view ActiveWatch::word_of(const Row& row, const Stat* now) const {
+  if (row.state == Row::State::kNoArrival) {
+    return config_.processor == "create-via-chunks" ? "not_via_temporary" : "existing_ignored";
+  }
+  if (!wants("file.completed")) return "not_published";
+  const bool same = now == nullptr || row.same_version(*now, source_->keeps_inodes());
+  return same ? "announced" : "changed";
+}
 
 /// What of the files below a directory is waited for.
 Value::Map ActiveWatch::explain_directory(std::string_view path) const {
@@ -147,17 +164,8 @@ Value::Map ActiveWatch::explain(const std::string& path, const Now& now) {
   if (waiting) return account.because(*waiting);
   const Row* row = dir == kNoDir ? nullptr : files_.find(dir, name);
   if (row != nullptr && row->state != Row::State::kStalled) {
-    account.add("known", Value::Map{{"size", row->size},
-                                    {"mtime", rfc3339(row->mtime)},
-                                    {"inode", std::to_string(row->inode)},
-                                    {"revision", static_cast<std::int64_t>(row->revision)}});
-    if (row->state == Row::State::kNoArrival) {
-      return account.because(config_.processor == "create-via-chunks" ? "not_via_temporary"
-                                                                      : "existing_ignored");
-    }
-    if (!wants("file.completed")) return account.because("not_published");
-    const bool same = error != 0 || row->same_version(stat, source_->keeps_inodes());
-    return account.because(same ? "announced" : "changed");
+    account.add("known", row_fields(*row));
+    return account.because(word_of(*row, error == 0 ? &stat : nullptr));
   }
   if (is_absence(error)) return account.because("not_there");
   if (error == EACCES || error == EPERM) return account.because("unreadable");

@@ -72,10 +72,9 @@ void Completion::on_scanned(const RawEvent& event, Context& context) {
 }
 
 std::optional<Nanos> Completion::deadline() const {
-  auto first = in_progress_.deadline(room_ > 0);
-  if (room_ > 0 && absences_.size() > 0 && (!first || absences_due_ < *first))
-    first = absences_due_;
-  return first;
+  const auto first = in_progress_.deadline(room_ > 0);
+  const bool some = room_ > 0 && absences_.size() > 0;
+  return some && (!first || absences_due_ < *first) ? absences_due_ : first;
 }
 
 void Completion::on_time(const Now& now, Files& files, Out& out) {
