@@ -3,10 +3,10 @@
 #include <sys/stat.h>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <cstdio>
 #include <filesystem>
+#include <iterator>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -39,7 +39,7 @@ struct Cause {
   std::string_view remedy;
 };
 
-constexpr std::array kCauses{
+constexpr Cause kCauses[] = {
     Cause{"announced", "announced, as event {id}",
           "who did not get it is behind, asked for other types or watches, or failed"},
     Cause{"changed", "an earlier version was announced, as event {id}; this one was not seen yet",
@@ -102,9 +102,9 @@ constexpr std::array kCauses{
 };
 
 const Cause* find_cause(std::string_view why) {
-  const auto* found = std::find_if(kCauses.begin(), kCauses.end(),
+  const auto* found = std::find_if(std::begin(kCauses), std::end(kCauses),
                                    [why](const Cause& cause) { return cause.why == why; });
-  return found == kCauses.end() ? nullptr : found;
+  return found == std::end(kCauses) ? nullptr : found;
 }
 
 std::string text_in(const Value& map, std::string_view key) {
