@@ -29,6 +29,7 @@ class Renames {
   /// A number for the halves' `watch`; not used again after remove().
   std::size_t add(Watch& watch);
   void remove(std::size_t number) { watches_.erase(number); }
+  std::size_t watches() const { return watches_.size(); }
 
   void on_from(std::uint32_t cookie, MoveHalf half, Nanos now);
   void on_to(std::uint32_t cookie, MoveHalf half, Nanos now);

@@ -51,6 +51,17 @@ std::string advice(int error) {
   }
 }
 
+Nanos next_root_check(Nanos now, std::size_t number, std::size_t watches) {
+  // A check costs some 20 us: idle watches shall not cost more than a few thousandths of a
+  // processor.
+  constexpr Nanos kShare = 10 * kMillisecond;
+  constexpr Nanos kTogether = 250 * kMillisecond;  // one wake-up for these
+  const Nanos interval =
+      std::max(kSecond, static_cast<Nanos>(watches) * kShare) / kTogether * kTogether;
+  const Nanos phase = static_cast<Nanos>(number) * kShare % interval / kTogether * kTogether;
+  return now - (now - phase) % interval + interval;
+}
+
 bool is_empty(Fs& fs, int handle) {
   int error = 0;
   const auto listing = fs.list(handle, error);

@@ -3,6 +3,7 @@
 // path is compared with what was watched. Owned by a Watcher; pipeline thread.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <set>
@@ -24,6 +25,11 @@ bool passes(int error);
 std::string advice(int error);
 /// Whether nothing is in the directory; false if that cannot be seen.
 bool is_empty(Fs& fs, int handle);
+
+/// Monotonic time when the root of a watch is compared with its path again: once a second where
+/// there are few watches, and 100 of them a second where there are many, some at a time. `number`:
+/// of the watch; `watches`: how many there are.
+Nanos next_root_check(Nanos now, std::size_t number, std::size_t watches);
 
 class Root {
  public:

@@ -33,8 +33,9 @@ class SharedInstance {
     virtual void on_taken(int wd) = 0;
   };
 
-  /// `notifier` lives as long as this.
-  explicit SharedInstance(Notifier& notifier) : notifier_(notifier) {}
+  /// `notifier` lives as long as this; its queue is empty.
+  explicit SharedInstance(Notifier& notifier)
+      : notifier_(notifier), handled_(notifier.queued_bytes()) {}
   SharedInstance(const SharedInstance&) = delete;
   SharedInstance& operator=(const SharedInstance&) = delete;
 
@@ -63,7 +64,7 @@ class SharedInstance {
   std::vector<Member*> members_;
   std::size_t last_ = 0;          ///< member that the last record was for: the next mostly is, too
   std::unordered_set<int> left_;  ///< wds of members that have left, until their IN_IGNORED
-  std::uint64_t handled_ = 0;
+  std::uint64_t handled_;
 };
 
 /// What one watch has of an instance. Owned by a Watcher; pipeline thread.

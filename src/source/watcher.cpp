@@ -11,12 +11,6 @@
 #include "base/path.hpp"
 
 namespace inotifier {
-namespace {
-
-constexpr Nanos kRootCheck = kSecond;
-
-}  // namespace
-
 Watcher::Watcher(WatchOptions options, Fs& fs, SharedInstance* instance, Renames& renames,
                  Sink& sink)
     : EventSource(sink),
@@ -258,9 +252,9 @@ void Watcher::send(RawEvent event, const MoveHalf& at) {
 
 // --- the root, and time
 
-/// Once a second, and when in doubt.
+/// From time to time, and when in doubt.
 void Watcher::check_root() {
-  next_check_ = now_.mono + kRootCheck;
+  next_check_ = next_root_check(now_.mono, number_, renames_.watches());
   const Root::Change change = root_.check(now_.mono);
   if (change.shortage != 0) {
     out_.degraded(

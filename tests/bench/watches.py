@@ -51,16 +51,20 @@ def cpu(pid):
     return total / 1e9
 
 
+def make_roots(work, count):
+    roots = [work / "in" / f"{number:04}" for number in range(count)]
+    for root in roots:
+        root.mkdir(parents=True)
+        for file in range(FILES):
+            (root / f"file-{file}").write_text("x")
+    return roots
+
+
 def measure(count):
     work = pathlib.Path(tempfile.mkdtemp(prefix="inotifier-bench-", dir=arguments.directory))
     try:
-        watches = []
-        for number in range(count):
-            root = work / "in" / f"{number:04}"
-            root.mkdir(parents=True)
-            for file in range(FILES):
-                (root / f"file-{file}").write_text("x")
-            watches.append({"name": f"w{number:04}", "path": root})
+        roots = make_roots(work, count)
+        watches = [{"name": f"w{root.name}", "path": root} for root in roots]
         begun = time.monotonic()
         daemon = harness.Daemon(
             work,
@@ -93,9 +97,9 @@ def measure(count):
             wakeups = (switches(pid) - woken) / passed
             memory = daemon.rss() / 1e6
             written = time.monotonic()
-            for watch in watches:
-                (watch["path"] / "fresh").write_text("x")
-            wanted = {os.fsencode(watch["path"] / "fresh") for watch in watches}
+            for root in roots:
+                (root / "fresh").write_text("x")
+            wanted = {os.fsencode(root / "fresh") for root in roots}
             harness.wait_for(
                 lambda: wanted <= set(heard.paths()), 300, "all new files", interval=0.02
             )

@@ -127,8 +127,9 @@ def test_instance_limit(workdir, daemons, namespaces):
         {"name": "first", "path": workdir / "in", "poll_interval": "200ms"},
         {"name": "second", "path": workdir / "second", "poll_interval": "200ms"},
     ]
-    daemon = daemons(workdir, watches, wrapper=user_limit("max_inotify_instances", 1))
-    wait_for(lambda: "watch.degraded/second/" in daemon.told(), what="watch.degraded")
+    daemon = daemons(workdir, watches, wrapper=user_limit("max_inotify_instances", 0))
+    for name in ("first", "second"):
+        wait_for(lambda: f"watch.degraded/{name}/" in daemon.told(), what="watch.degraded")
     assert "max_user_instances" in daemon.log_text()
     for directory in (workdir / "in", workdir / "second"):
         (directory / "d").mkdir()

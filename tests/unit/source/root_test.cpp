@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 
 #include <cerrno>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -150,4 +151,26 @@ TEST_CASE("root: what is mounted below comes and goes") {
   one.root.note_mount("d", true);
   CHECK(one.root.mount_changes());
   CHECK_FALSE(one.root.mount_changes());
+}
+
+TEST_CASE("root: few watches are checked once a second, many in turn") {
+  constexpr Nanos kNow = 1000 * kSecond;
+  CHECK(next_root_check(kNow, 1, 1) == kNow + kSecond);
+  CHECK(next_root_check(kNow + 1, 1, 1) == kNow + kSecond);
+  CHECK(next_root_check(kNow - 1, 1, 1) == kNow);
+  constexpr std::size_t kMany = 1000;
+  std::map<Nanos, int> checks;
+  for (std::size_t number = 1; number <= kMany; ++number) {
+    Nanos at = kNow;
+    for (int i = 0; i < 3; ++i) {
+      const Nanos next = next_root_check(at, number, kMany);
+      CHECK(next > at);
+      CHECK(next <= at + 10 * kSecond);
+      ++checks[at = next];
+    }
+  }
+  for (const auto& [at, count] : checks) {
+    CHECK(at % (250 * kMillisecond) == 0);
+    CHECK(count <= 25);
+  }
 }
