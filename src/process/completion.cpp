@@ -436,10 +436,9 @@ void Completion::on_temporary(const RawEvent& event, Context& context) {
         candidate.stage = Stage::kStalled;
       }
       // It may have been there long before we came.
-      const Nanos age = std::max<Nanos>(
-          0, saturated_difference(context.now.wall, std::max(stat.mtime, stat.ctime)));
-      candidate.due =
-          saturated_sum(context.now.mono, std::max<Nanos>(0, options_.stalled_after - age));
+      const Nanos age = saturated_difference(context.now.wall, std::max(stat.mtime, stat.ctime));
+      const Nanos left = options_.stalled_after - std::max<Nanos>(0, age);
+      candidate.due = saturated_sum(context.now.mono, std::max<Nanos>(0, left));
     }
   }
   in_progress_.put(std::move(candidate));
