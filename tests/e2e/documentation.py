@@ -8,6 +8,13 @@ import textwrap
 PROJECT = pathlib.Path(__file__).resolve().parents[2]
 
 
+def pages():
+    """Every page, by its path in the project."""
+    names = ("*.md", "src/*.md", "clients/**/*.md", "docker/*.md", "tests/**/*.md")
+    found = {path.relative_to(PROJECT) for name in names for path in PROJECT.glob(name)}
+    return sorted(str(path) for path in found if "node_modules" not in path.parts)
+
+
 def blocks(name, language="python"):
     """The blocks of a file of the project, as they stand there."""
     text = (PROJECT / name).read_text()

@@ -21,16 +21,6 @@ ELSEWHERE = "tcp://pacs-1"
 CALLED = re.compile(r"(build/release/)?inotifier ")
 
 
-def every_page():
-    found = []
-    for name in ("*.md", "clients/**/*.md", "docker/*.md", "conf/*.md", "tests/**/*.md"):
-        pages = PROJECT.glob(name)
-        found += [
-            str(page.relative_to(PROJECT)) for page in pages if "node_modules" not in str(page)
-        ]
-    return sorted(set(found))
-
-
 def statements(block):
     """The commands of a block, each as a whole: a line that the shell cannot end yet goes on."""
     text = ""
@@ -58,7 +48,7 @@ def shown_in(page):
 
 
 @pytest.mark.skipif(not shutil.which("shellcheck"), reason="shellcheck is not installed")
-@pytest.mark.parametrize("page", every_page())
+@pytest.mark.parametrize("page", documentation.pages())
 def test_shell_blocks_are_clean(page):
     # SC1083: {path} is inotifier's. SC2164: who pastes a `cd` sees whether it failed.
     for block in documentation.blocks(page, "sh"):
