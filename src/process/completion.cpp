@@ -18,8 +18,7 @@ using News = Candidate::News;
 using Stage = Candidate::Stage;
 
 constexpr Nanos kFirstLook = kMillisecond;
-// Within it the record comes that says where a file went.
-constexpr Nanos kGoneWait = kSecond;
+constexpr Nanos kGoneWait = kSecond;  // within it comes the record that says where a file went
 constexpr std::size_t kLooksPerTurn = 1000;
 
 }  // namespace
