@@ -16,8 +16,9 @@
 namespace inotifier::testing {
 namespace {
 
-// Longer than the back-off of rescans and all that a processor waits for.
-constexpr Nanos kCalm = 100'000'000'000;
+// Longer than the back-off of rescans and all that a processor waits for: without leases up to
+// twice a minute.
+constexpr Nanos kCalm = 130'000'000'000;
 
 /// A command that its disk refused, or that has nothing to work on.
 struct Refused : std::runtime_error {
