@@ -1,7 +1,7 @@
 # inotifier-forward and its brokers. Each broker is one or a few files and one library of Debian's; it
 # is left out where that is not installed, and --to says so.
 pkg_check_modules(CURL IMPORTED_TARGET libcurl>=7.85 libcrypto)
-set(NATS_FOUND OFF)
+pkg_check_modules(NATS IMPORTED_TARGET libnats>=3.4)
 
 add_library(inotifier_forward STATIC
   src/forward/brokers.cpp

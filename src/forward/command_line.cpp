@@ -5,6 +5,7 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <chrono>
 #include <cstdio>
 #include <exception>
 #include <string>
@@ -26,6 +27,7 @@ struct Arguments {
   std::string token_file;
   std::string password_file;
   int in_flight = 4096;
+  int lease = 60;
   int max_tries = 0;
 };
 
@@ -47,6 +49,9 @@ void describe_frame(CLI::App& app, Arguments& arguments) {
   app.add_option("--max-tries", arguments.max_tries,
                  "after so many an event is kept as failed (0 = never); see inotifier failed")
       ->check(CLI::Range(0, 1'000'000));
+  app.add_option("--lease", arguments.lease,
+                 "seconds without a request after which another client may take over (60)")
+      ->check(CLI::Range(1, 3600));
   app.add_option("--endpoint", consumer.endpoint, "of the daemon's fetch service");
   app.add_option("--server-key", consumer.server_key,
                  "file with the daemon's public key (INOTIFIER_SERVER_KEY)");
@@ -104,6 +109,7 @@ int run(const CLI::App& app, Arguments& arguments) {
   settings.token = read_secret(arguments.token_file, "INOTIFIER_FORWARD_TOKEN");
   settings.password = read_secret(arguments.password_file, "INOTIFIER_FORWARD_PASSWORD");
   options.to = settings.to;
+  options.consumer.lease = std::chrono::seconds(arguments.lease);
   options.limits.in_flight = static_cast<std::size_t>(arguments.in_flight);
   options.limits.max_tries = arguments.max_tries;
   log::set_up("info", ::isatty(STDERR_FILENO) == 0);

@@ -216,7 +216,7 @@ def test_whatever_is_killed_each_file_comes(processes, daemon, receiver, forward
     writer = threading.Thread(target=write)
     writer.start()
     chance = random.Random(2)
-    forwarder = forward("--batch", "20")
+    forwarder = forward("--lease", "1", "--batch", "20")
     try:
         for turn in range(12):
             before = len(receiver.accepted)
@@ -224,7 +224,7 @@ def test_whatever_is_killed_each_file_comes(processes, daemon, receiver, forward
             if turn % 3 == 0:
                 forwarder.process.kill()
                 forwarder.process.wait()
-                forwarder = forward("--batch", str(chance.choice([1, 7, 100])))
+                forwarder = forward("--lease", "1", "--batch", str(chance.choice([1, 7, 100])))
             elif turn % 3 == 1:
                 receiver.stop()
                 arrive(daemon.workdir / "in", f"down{turn}")
