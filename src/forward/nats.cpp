@@ -66,6 +66,12 @@ bool is_subject(const std::string& text) {
   return token;
 }
 
+/// Of "host:4222" or "[::1]:4222".
+std::string host_of(const std::string& server) {
+  if (server.starts_with('[')) return server.substr(1, server.find(']') - 1);
+  return server.substr(0, server.find(':'));
+}
+
 class Nats : public Broker {
  public:
   explicit Nats(const Settings& settings) : settings_(settings) {
@@ -74,6 +80,7 @@ class Nats : public Broker {
       throw UsageError(fmt::format(
           "--prefix {}: letters, digits, _, - and single dots are expected", settings.prefix));
     }
+    take_apart(settings.to);
   }
   ~Nats() override {
     disconnect();
@@ -160,38 +167,45 @@ class Nats : public Broker {
     natsOptions* made = nullptr;
     require(::natsOptions_Create(&made), "natsOptions_Create");
     OptionsPtr options(made);
-    require(::natsOptions_SetURL(made, settings_.to.c_str()), "--to " + settings_.to);
+    const std::string server = servers_[next_server_++ % servers_.size()];
+    require(::natsOptions_SetURL(made, (scheme_ + server).c_str()), "--to " + settings_.to);
     ::natsOptions_SetName(made, "inotifier-forward");
     ::natsOptions_SetTimeout(made, kConnectTimeout);
     // The frame connects again, and sends again what has no answer.
     ::natsOptions_SetAllowReconnect(made, false);
-    if (settings_.to.starts_with("tls://")) {
+    if (scheme_ == "tls://") {
       require(::natsOptions_SetSecure(made, true), "TLS");
+      require(::natsOptions_SetExpectedHostname(made, host_of(server).c_str()), "TLS");
     }
     if (!settings_.ca_file.empty()) {
       require(::natsOptions_LoadCATrustedCertificates(made, settings_.ca_file.c_str()),
               "--ca-file " + settings_.ca_file);
     }
     if (!settings_.token.empty()) ::natsOptions_SetToken(made, settings_.token.c_str());
-    if (!settings_.password.empty()) {
-      const std::string user = user_of_url();
-      ::natsOptions_SetUserInfo(made, user.c_str(), settings_.password.c_str());
-      ::natsOptions_SetURL(made, url_without_user().c_str());
+    if (!user_.empty()) {
+      ::natsOptions_SetUserInfo(made, user_.c_str(), settings_.password.c_str());
     }
     return options;
   }
 
-  std::string user_of_url() const {
-    const std::size_t start = settings_.to.find("://") + 3;
-    const std::size_t at = settings_.to.find('@', start);
-    if (at == std::string::npos) {
-      throw UsageError("--to " + settings_.to + ": a password goes with a user: nats://USER@HOST");
+  /// USER@HOST:PORT,HOST:PORT,... after the scheme.
+  void take_apart(const std::string& url) {
+    std::size_t start = url.find("://") + 3;
+    scheme_ = url.substr(0, start);
+    if (const std::size_t at = url.find('@', start); at != std::string::npos) {
+      user_ = url.substr(start, at - start);
+      start = at + 1;
     }
-    return settings_.to.substr(start, at - start);
-  }
-  std::string url_without_user() const {
-    const std::size_t start = settings_.to.find("://") + 3;
-    return settings_.to.substr(0, start) + settings_.to.substr(settings_.to.find('@', start) + 1);
+    for (std::size_t comma = 0; comma != std::string::npos; start = comma + 1) {
+      comma = url.find(',', start);
+      servers_.push_back(url.substr(start, comma == std::string::npos ? comma : comma - start));
+      if (servers_.back().empty()) {
+        throw UsageError("--to " + url + ": nats://HOST:PORT is expected, or nats://HOST,HOST");
+      }
+    }
+    if (!settings_.password.empty() && user_.empty()) {
+      throw UsageError("--to " + url + ": a password goes with a user: nats://USER@HOST");
+    }
   }
 
   void find_stream() {
@@ -257,6 +271,10 @@ class Nats : public Broker {
   }
 
   const Settings settings_;
+  std::string scheme_;
+  std::string user_;
+  std::vector<std::string> servers_;  // one cluster; tried in turn
+  std::size_t next_server_ = 0;
   EventFd ready_;
   std::mutex mutex_;
   std::vector<Outcome> outcomes_;

@@ -22,11 +22,11 @@ FORWARD = pathlib.Path(BINARY).with_name("inotifier-forward")
 Request = collections.namedtuple("Request", "headers body events time")
 
 
-def certificate(directory, name="localhost"):
+def certificate(directory, names="DNS:localhost,IP:127.0.0.1"):
     """A key and a certificate that trusts itself, in one file."""
-    file = pathlib.Path(directory) / f"{name}.pem"
+    file = pathlib.Path(directory) / "server.pem"
     words = "req -x509 -newkey rsa:2048 -nodes -days 2".split()
-    words += ["-subj", f"/CN={name}", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"]
+    words += ["-subj", "/CN=server", "-addext", f"subjectAltName={names}"]
     done = subprocess.run(
         ["openssl", *words, "-keyout", "-", "-out", "-"], stdout=subprocess.PIPE, check=True
     )
