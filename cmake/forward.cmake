@@ -35,4 +35,5 @@ add_executable(inotifier-forward src/forward/main.cpp)
 target_link_libraries(inotifier-forward PRIVATE inotifier_forward inotifier_flags)
 # The daemon's own libraries are not loaded.
 target_link_options(inotifier-forward PRIVATE -Wl,--as-needed)
-install(TARGETS inotifier-forward RUNTIME)
+# Optional: whoever builds the daemon alone installs the daemon alone.
+install(TARGETS inotifier-forward RUNTIME OPTIONAL)

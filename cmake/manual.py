@@ -3,7 +3,8 @@
 
 usage: manual.py INOTIFIER DIRECTORY
 
-Writes inotifier.1, inotifier-SUBCOMMAND.1, inotifier.bash and _inotifier (zsh). The pages have the
+Writes inotifier.1, inotifier-SUBCOMMAND.1, inotifier.bash and _inotifier (zsh), and
+inotifier-forward.1 if that program lies beside INOTIFIER. The pages have the
 date of SOURCE_DATE_EPOCH, if it is set.
 """
 
@@ -90,7 +91,7 @@ def label(entry):
     return plain + (f" {words.strip('{}').replace(',', '|') or 'VALUE'}" if takes else "")
 
 
-def page(name, help_, version, date, see):
+def page(name, help_, version, date, see, exit_codes=tuple(EXIT)):
     lines = [
         f'.TH {roff(name).upper()} 1 "{date}" "{roff(version)}" "User Commands"',
         ".SH NAME",
@@ -103,7 +104,7 @@ def page(name, help_, version, date, see):
         lines += [f".SH {title}", *tagged(entries)] if entries else []
     if help_.footer:
         lines += [".SH DESCRIPTION", ".nf", roff(help_.footer), ".fi"]
-    lines += [".SH EXIT STATUS", *tagged(EXIT)]
+    lines += [".SH EXIT STATUS", *tagged(exit_codes)]
     if name == "inotifier":
         lines += [".SH ENVIRONMENT", *tagged(ENVIRONMENT), ".SH FILES", *tagged(FILES)]
     lines += [".SH SEE ALSO", *(f".BR {roff(other)} (1)" for other in see)]
@@ -190,6 +191,11 @@ def main(binary, directory):
     for name, help_ in commands.items():
         text = page(f"inotifier-{name}", help_, version, date, ["inotifier"])
         (out / f"inotifier-{name}.1").write_text(text)
+    forward = pathlib.Path(binary).absolute().with_name("inotifier-forward")
+    if forward.exists():
+        see = ["inotifier", "inotifier-failed", "inotifier-consumers"]
+        text = page(forward.name, Help(forward), version, date, see, EXIT[:3])
+        (out / f"{forward.name}.1").write_text(text)
     types = event_types(binary)
     (out / "inotifier.bash").write_text(bash(commands, types))
     (out / "_inotifier").write_text(zsh(commands, types))

@@ -1,5 +1,6 @@
 """cmake/manual.py: manual pages and completions say what --help says."""
 
+import pathlib
 import re
 import shutil
 import subprocess
@@ -40,6 +41,15 @@ def test_each_subcommand_has_a_page_with_each_of_its_options(manual):
         for option in options:
             assert f".B {option.replace(',', ', ')}" in page
         assert "--no-create{" not in page and " TEXT" not in page
+
+
+def test_the_forwarder_has_a_page_with_each_of_its_options(manual):
+    forward = pathlib.Path(BINARY).with_name("inotifier-forward")
+    if not forward.exists():
+        pytest.skip("built without inotifier-forward")
+    page = (manual / "inotifier-forward.1").read_text().replace("\\-", "-")
+    for option in re.findall(r"^  (-[^ {]*)", say(forward, "--help"), re.M):
+        assert f".B {option.replace(',', ', ')}" in page
 
 
 @pytest.mark.skipif(not shutil.which("groff"), reason="groff is not installed")
