@@ -28,7 +28,7 @@ const std::vector<BrokerKind>& broker_kinds() {
   static const std::vector<BrokerKind> kinds = {
       {"webhooks",
        {"https", "http"},
-       "libcurl4-openssl-dev",
+       "libcurl4-openssl-dev and libssl-dev",
        {"--batch", "--parallel", "--timeout", "--secret-file", "--token-file", "--ca-file"},
        kWebhooks},
       {"NATS JetStream",
@@ -50,9 +50,8 @@ const BrokerKind& broker_kind(const std::string& scheme) {
       continue;
     }
     if (kind.make != nullptr) return kind;
-    throw UsageError(
-        fmt::format("--to {}://: this build has no {}: install the package {} and build it again",
-                    scheme, kind.name, kind.package));
+    throw UsageError(fmt::format("--to {}://: this build has no {}: install {} and build it again",
+                                 scheme, kind.name, kind.package));
   }
   throw UsageError(fmt::format("--to {}://: there is no such broker; known are {}", scheme, known));
 }

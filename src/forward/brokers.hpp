@@ -13,7 +13,7 @@ namespace inotifier::forward {
 struct BrokerKind {
   std::string name;                  ///< "webhooks"
   std::vector<std::string> schemes;  ///< of --to
-  std::string package;               ///< Debian's, with the library it is built with
+  std::string package;               ///< Debian's, with what it is built with
   std::vector<std::string> options;  ///< that are its own
   /// nullptr: this build does not have it.
   std::unique_ptr<Broker> (*make)(const Settings& settings);
