@@ -8,9 +8,12 @@
 
 #include <array>
 #include <cerrno>
+#include <ctime>
 #include <utility>
 
+#include "base/clock.hpp"
 #include "base/error.hpp"
+#include "source/gathering.hpp"
 
 namespace inotifier {
 namespace {
@@ -100,6 +103,7 @@ void InotifySource::stop() {
 }
 
 void InotifySource::run() {
+  Gathering gathering;
   std::vector<pollfd> polled;
   while (true) {
     polled.assign({{stop_.fd(), POLLIN, 0}, {mailbox_.room_fd(), POLLIN, 0}});
@@ -109,11 +113,22 @@ void InotifySource::run() {
     }
     if (poll(polled.data(), polled.size(), -1) < 0) continue;  // EINTR
     if (polled[0].revents != 0) return;
-    if (polled[1].revents != 0) mailbox_.clear_room();
+    const bool was_full = polled[1].revents != 0;
+    if (was_full) mailbox_.clear_room();
     for (std::size_t i = 0; i < instances_.size(); ++i) {
       if (polled[i + 2].revents != 0) drain(*instances_[i]);
     }
+    // A queue that had to wait for room is not made to wait for company.
+    if (!was_full && !wait(gathering.on_emptied(read_clocks().mono))) return;
   }
+}
+
+/// False if it is to stop.
+bool InotifySource::wait(Nanos pause) const {
+  if (pause == 0) return true;
+  const timespec time{pause / kSecond, pause % kSecond};
+  pollfd stop{stop_.fd(), POLLIN, 0};
+  return ppoll(&stop, 1, &time, nullptr) <= 0;
 }
 
 void InotifySource::drain(Instance& instance) {

@@ -1,6 +1,6 @@
 // The inotify instances, each of one watch or of several, and the thread that keeps their queues
-// empty: it reads to EAGAIN and pushes bytes, nothing else. Made and stopped by its owner;
-// add_watch and its like are called by the pipeline thread.
+// empty: it reads all and pushes bytes, nothing else; how often under load, Gathering says. Made
+// and stopped by its owner; add_watch and its like are called by the pipeline thread.
 #pragma once
 
 #include <atomic>
@@ -41,6 +41,7 @@ class InotifySource {
  private:
   class Instance;
   void run();
+  bool wait(Nanos pause) const;
   void drain(Instance& instance);
 
   Mailbox& mailbox_;
