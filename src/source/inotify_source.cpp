@@ -8,6 +8,7 @@
 
 #include <array>
 #include <cerrno>
+#include <climits>
 #include <ctime>
 #include <utility>
 
@@ -21,6 +22,8 @@ namespace {
 // Holds about 400 records of usual names; read(2) gives as many as fit. Larger ones would make the
 // pipeline's turns longer.
 constexpr std::size_t kReadBytes = 16 * 1024;
+// The longest record, inotify(7): what a read has left free beyond this held nothing back.
+constexpr std::size_t kLongestRecord = sizeof(inotify_event) + NAME_MAX + 1;
 
 }  // namespace
 
@@ -47,15 +50,14 @@ class InotifySource::Instance final : public Notifier {
     return read_ + static_cast<std::uint64_t>(waiting);
   }
 
-  /// Bytes read (0: nothing there, or an error).
-  std::size_t read(std::vector<std::byte>& bytes, std::uint64_t& position) {
+  /// Into an empty chunk, which stays so if nothing is there, or with an error.
+  void read(Mailbox::Chunk& chunk) {
+    std::array<std::byte, kReadBytes> bytes;  // NOLINT(*-init): read(2) fills it
     const std::lock_guard lock(mutex_);
-    bytes.resize(kReadBytes);
     const ssize_t got = ::read(fd_.get(), bytes.data(), bytes.size());
-    bytes.resize(got > 0 ? static_cast<std::size_t>(got) : 0);
-    position = read_;
-    read_ += bytes.size();
-    return bytes.size();
+    if (got > 0) chunk.bytes.assign(bytes.data(), bytes.data() + got);
+    chunk.position = read_;
+    read_ += chunk.bytes.size();
   }
 
   int fd() const { return fd_.get(); }
@@ -135,8 +137,11 @@ void InotifySource::drain(Instance& instance) {
   while (!mailbox_.is_full(instance.number())) {
     Mailbox::Chunk chunk = mailbox_.fresh();
     chunk.instance = instance.number();
-    if (instance.read(chunk.bytes, chunk.position) == 0) return;
-    mailbox_.push(std::move(chunk));
+    chunk.bytes.clear();
+    instance.read(chunk);
+    const std::size_t got = chunk.bytes.size();
+    if (got > 0) mailbox_.push(std::move(chunk));
+    if (got + kLongestRecord <= kReadBytes) return;  // the queue is empty
   }
 }
 
