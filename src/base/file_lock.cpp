@@ -13,6 +13,9 @@ bool FileLock::take(const std::string& path) {
   const std::string file = path + ".lock";
   fd_ = UniqueFd(::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
   if (!fd_) {
+    const bool is_full = errno == EMFILE || errno == ENFILE;
+    if (is_full)
+      throw SetupError(describe("open", file, errno) + ": raise the limit of open files");
     throw SetupError(
         describe("open", file, errno) +
         ": the daemon's user must be able to write in that directory; or choose another "

@@ -1,11 +1,17 @@
 #include "daemon/service_manager.hpp"
 
+#include <sys/socket.h>
+#include <sys/un.h>
+
 #include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <cstdlib>
+#include <cstring>
 #include <utility>
 
 #include "base/clock.hpp"
+#include "base/unique_fd.hpp"
 
 #if INOTIFIER_SYSTEMD
 #include <systemd/sd-daemon.h>
@@ -18,7 +24,20 @@ namespace {
 constexpr Nanos kInterval = 10 * kSecond;
 
 #if INOTIFIER_SYSTEMD
-void send(const std::string& state) { sd_notify(0, state.c_str()); }
+/// What sd_notify(3) does, but for waiting: a manager that reads nothing holds up no file.
+void send(const std::string& state) {
+  const char* name = std::getenv("NOTIFY_SOCKET");
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  const std::size_t size = name == nullptr ? 0 : std::strlen(name);
+  if (size < 2 || size >= sizeof address.sun_path || (name[0] != '/' && name[0] != '@')) return;
+  std::memcpy(address.sun_path, name, size);
+  if (name[0] == '@') address.sun_path[0] = '\0';
+  const UniqueFd fd(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  const auto length = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + size);
+  ::sendto(fd.get(), state.data(), state.size(), MSG_NOSIGNAL,
+           reinterpret_cast<const sockaddr*>(&address), length);
+}
 
 /// Twice within the manager's patience, as sd_watchdog_enabled(3) recommends.
 Nanos interval() {

@@ -333,7 +333,17 @@ std::optional<std::size_t> Consumers::retry(
     std::size_t limit, Nanos wall, bool& more) {
   std::vector<std::uint64_t> chosen;
   more = false;
+  // What `update` has made unwanted would be delivered to nobody: it stays.
+  const auto is_wanted = [&](std::uint64_t position) {
+    sqlite::Statement& read = statements_->failure;
+    read.bind(1, consumer.id).bind(2, position);
+    if (!read.step()) return true;
+    const auto topic = static_cast<std::uint32_t>(read.integer(0));
+    read.reset();
+    return consumer.filter.wants(journal_.events().topics(), topic);
+  };
   const auto choose = [&](std::uint64_t position) {
+    if (!is_wanted(position)) return true;
     more = chosen.size() == limit;
     if (!more) chosen.push_back(position);
     return !more;

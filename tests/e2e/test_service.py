@@ -52,6 +52,15 @@ def test_manager_hears_of_start_life_reload_and_stop(workdir, daemons, manager):
     manager.wait_for("STOPPING=1")
 
 
+def test_a_manager_that_reads_nothing_holds_up_nothing(workdir, daemons, manager):
+    manager.environment["WATCHDOG_USEC"] = "2000"
+    manager.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
+    daemon = daemons(workdir, environment=manager.environment)
+    for _ in range(20):  # more than unix(7) queues for a socket that nobody reads
+        daemon.sentinel()
+    assert daemon.stop() == 0
+
+
 def test_stopped_process_gives_no_sign_of_life(workdir, daemons, manager):
     daemon = daemons(workdir, environment=manager.environment)
     manager.wait_for("WATCHDOG=1")

@@ -494,6 +494,20 @@ TEST_CASE("fetch service: many failures are listed and retried in parts") {
   CHECK(*reply.find("more") == false);
 }
 
+TEST_CASE("fetch service: what failed and is not wanted any more is not delivered to nobody") {
+  World world;
+  world.emit();
+  const auto position = cursor(world.ask(fetch("c", "me")));
+  REQUIRE(is_ok(world.ask(owner_op("fail", {{"stream", world.journal->events().stream()},
+                                            {"position", position_text(position)}}))));
+  world.ask(op("update", {{"consumer", "c"}, {"types", Value::Array{"file.stalled"}}}));
+  CHECK(number(world.ask(op("retry", {{"consumer", "c"}})), "retried") == 0);
+  CHECK(number(the_consumer(world), "failed") == 1);
+  world.ask(op("update", {{"consumer", "c"}, {"types", Value::Array{}}}));
+  CHECK(number(world.ask(op("retry", {{"consumer", "c"}})), "retried") == 1);
+  CHECK(number(the_consumer(world), "failed") == 0);
+}
+
 TEST_CASE("fetch service: seek") {
   World world;
   const auto first = world.emit();
