@@ -156,9 +156,9 @@ void Completion::on_record(const RawEvent& event, Context& context) {
   bool existed = false;
   Candidate candidate = take(event.dir, event.name, existed, context.now);
   if (!existed) candidate.evidence = Evidence::kLink;
-  candidate.unseen = false;
   if (candidate.stage == Stage::kFound) candidate.stage = Stage::kPending;
   if ((event.mask & IN_CLOSE_WRITE) == 0) {
+    candidate.unseen = false;  // a name in the making; a close would not tell
     if (candidate.naming != Naming::kSeen) {
       // What was known of the name was of another file, which is no more.
       candidate.naming = Naming::kSeen;
