@@ -93,9 +93,7 @@ def round_of(binaries, arguments, tools):
             if binary is None:
                 words = [tools["floor"], endpoint, work / "in"]
             burst, gap = (1, 100) if arguments.latency else (50, 10)
-            cpu, late = measure(
-                words, work, endpoint, tools["bursts"], arguments.files, burst, gap
-            )
+            cpu, late = measure(words, work, endpoint, tools["bursts"], arguments.files, burst, gap)
             result[name] = (cpu, statistics.median(late), sorted(late)[len(late) * 99 // 100])
     return result
 

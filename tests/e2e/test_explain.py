@@ -48,7 +48,7 @@ def reconfigure(daemon, **options):
 
 # Options of the watch, the file's name, its content, the word, and what is done then.
 RENAME = object()
-CASES = {
+CASES: dict = {
     "excluded": ({"exclude": ["*.bak"]}, "a.bak", "excluded", RENAME),
     "a_dotfile": ({}, ".a", "excluded", RENAME),
     "not_included": ({"include": ["*.csv"]}, "a.txt", "not_included", {"include": '["*.txt"]'}),
