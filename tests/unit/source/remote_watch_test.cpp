@@ -29,7 +29,8 @@ struct Polled {
   int hurries = 0;
   Now now{kSecond, kSecond};
   RemoteWatch watch{
-      {[](std::vector<std::string>) {}, [this] { ++hurries; }, [] { return Nanos(0); }}, sink};
+      {[](const std::vector<std::string>&) {}, [this] { ++hurries; }, [] { return Nanos(0); }},
+      sink};
 };
 
 }  // namespace
