@@ -57,7 +57,7 @@ def test_tree_is_watched_as_quickly_as_by_inotifywait(workdir, tree, tool):
     peer = min(time_of_inotifywait(inotifywait, tree) for _ in range(3))
     for existing in ("ignore", "announce"):
         ours = []
-        for i in range(3 if existing == "ignore" else 1):
+        for i in range(3):
             daemon = Daemon(
                 workdir,
                 [{"name": "in", "path": tree, "existing": existing}],
