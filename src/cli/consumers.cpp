@@ -37,22 +37,8 @@ std::string texts_of(const Value& map, std::string_view key) {
   return out.empty() ? "all" : out;
 }
 
-/// Runs `request`; what the daemon refuses becomes a message, with near names for an unknown one.
-template <typename F>
-int ask(const AskArguments& arguments, F&& request) {
-  try {
-    Requester requester(arguments.connection);
-    try {
-      return request(requester);
-    } catch (const RequestError& error) {
-      print_message("inotifier: {}\n", refusal(requester, arguments.name, error));
-    }
-  } catch (const ConnectionError& error) {
-    print_message("inotifier: {}\n", error.what());
-  } catch (const RequestError& error) {
-    print_message("inotifier: {}\n", error.what());
-  }
-  return 1;
+int ask(const AskArguments& arguments, const std::function<int(Requester&)>& request) {
+  return ask_daemon(arguments.connection, request, arguments.name);
 }
 
 void print(std::string_view text) { std::fwrite(text.data(), 1, text.size(), stdout); }
@@ -83,6 +69,23 @@ std::string shown(const Value* value) {
   if (value == nullptr) return "-";
   if (const std::string* text = value->text()) return visible(*text);
   return visible(to_json(*value));
+}
+
+int ask_daemon(const Connection& connection, const std::function<int(Requester&)>& request,
+               const std::string& consumer) {
+  try {
+    Requester requester(connection);
+    try {
+      return request(requester);
+    } catch (const RequestError& error) {
+      print_message("inotifier: {}\n", refusal(requester, consumer, error));
+    }
+  } catch (const ConnectionError& error) {
+    print_message("inotifier: {}\n", error.what());
+  } catch (const RequestError& error) {
+    print_message("inotifier: {}\n", error.what());
+  }
+  return 1;
 }
 
 std::string refusal(Requester& requester, const std::string& name, const RequestError& error) {

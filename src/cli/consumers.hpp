@@ -1,6 +1,7 @@
 // What the commands about consumers, and status, have in common.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -28,6 +29,11 @@ inline constexpr const char* kFetchEndpointHelp =
 
 /// For a person: text without control characters, anything else as JSON, "-" for nothing.
 std::string shown(const Value* value);
+
+/// Runs `request`; what is refused, or cannot be asked, becomes a message and exit code 1.
+/// `consumer`: that it is about; for an unknown one near names are given.
+int ask_daemon(const Connection& connection, const std::function<int(Requester&)>& request,
+               const std::string& consumer = {});
 
 /// What the daemon refused, in words; near names if there is no such consumer. Asks the daemon for
 /// them.

@@ -21,6 +21,7 @@
 #include "cli/survey.hpp"
 #include "cli/writers.hpp"
 #include "inotifier/wire.hpp"
+#include "wire/codec.hpp"
 
 namespace inotifier {
 namespace {
@@ -129,10 +130,6 @@ std::string filled(std::string_view sentence, const Value& account, Nanos now) {
     sentence.remove_prefix(close + 1);
   }
   return out;
-}
-
-Value path_value(const std::string& path) {
-  return is_utf8(path) ? Value(path) : Value(Value::Bytes{path});
 }
 
 bool holds(const Value& consumer, std::string_view key, std::string_view name) {
@@ -297,8 +294,7 @@ std::string text_of(const Value& reply, const std::string& path) {
 }
 
 int run_explain(const ExplainArguments& arguments) {
-  try {
-    Requester requester(arguments.connection);
+  return ask_daemon(arguments.connection, [&](Requester& requester) {
     for (const std::string& given : arguments.paths) {
       const std::string path = absolute(std::filesystem::absolute(given).string());
       const Value reply = explain(requester, path);
@@ -306,12 +302,7 @@ int run_explain(const ExplainArguments& arguments) {
       std::fwrite(text.data(), 1, text.size(), stdout);
     }
     return 0;
-  } catch (const ConnectionError& error) {
-    fmt::print(stderr, "inotifier: {}\n", error.what());
-  } catch (const RequestError& error) {
-    fmt::print(stderr, "inotifier: {}\n", error.what());
-  }
-  return 1;
+  });
 }
 
 }  // namespace

@@ -111,8 +111,7 @@ std::string status_text(const Value& status) {
 }
 
 int run_status(const AskArguments& arguments) {
-  try {
-    Requester requester(arguments.connection);
+  return ask_daemon(arguments.connection, [&](Requester& requester) {
     Value status = arguments.check ? requester.request("status", {}, kCheckPatience)
                                    : requester.request("status");
     if (arguments.check) {
@@ -130,12 +129,7 @@ int run_status(const AskArguments& arguments) {
     const std::string text = arguments.output.json ? to_json(status) + '\n' : status_text(status);
     std::fwrite(text.data(), 1, text.size(), stdout);
     return 0;
-  } catch (const ConnectionError& error) {
-    print_message("inotifier: {}\n", error.what());
-  } catch (const RequestError& error) {
-    print_message("inotifier: {}\n", error.what());
-  }
-  return 1;
+  });
 }
 
 }  // namespace

@@ -9,7 +9,6 @@
 #include <utility>
 
 #include "base/error.hpp"
-#include "base/hash.hpp"
 #include "base/hex.hpp"
 #include "base/path.hpp"
 #include "base/rfc3339.hpp"

@@ -139,6 +139,7 @@ bool Pipeline::step(const Now& now, std::span<const Input> inputs,
   }
   bool more = false;
   bool scan_ended = false;
+  room -= std::min(room, reports_.size());
   for (ActiveWatch* watch : live_) {
     const std::size_t before = reports_.size();
     watch->set_room(room);
@@ -146,6 +147,8 @@ bool Pipeline::step(const Now& now, std::span<const Input> inputs,
     if (watch->on_time()) scan_ended = true;
     room -= std::min(room, reports_.size() - before);
   }
+  // The next turn has some again, or knows that it has none.
+  if (room == 0 && !scans_held_) more = true;
   if (scan_ended) journal_.release_memory();
   persist(!more);
   for (ActiveWatch* watch : live_) watch->end_turn();

@@ -9,6 +9,7 @@
 #include "base/path.hpp"
 #include "base/rfc3339.hpp"
 #include "endpoint/connection_limit.hpp"
+#include "wire/codec.hpp"
 
 namespace inotifier {
 
@@ -19,11 +20,9 @@ Value number_or_nil(std::uint64_t number) {
 }
 
 Value to_value(const VolumeStatus& volume) {
-  return Value::Map{
-      {"directory",
-       is_utf8(volume.directory) ? Value(volume.directory) : Value(Value::Bytes{volume.directory})},
-      {"is_there", volume.is_there},
-      {"inode", number_or_nil(volume.inode)}};
+  return Value::Map{{"directory", path_value(volume.directory)},
+                    {"is_there", volume.is_there},
+                    {"inode", number_or_nil(volume.inode)}};
 }
 
 Value row_of(const WatchStatus& watch) {

@@ -122,7 +122,7 @@ class EventLog {
 
   /// Gives up some of the oldest entries, up to `until` and no more than make `enough` bytes. False
   /// if there are none.
-  bool evict(std::uint64_t until, std::int64_t enough);
+  bool evict(std::uint64_t until, std::int64_t enough = INT64_MAX);
   /// Notes that all entries are there at `ran`, a time of the RunningClock.
   void mark_age(Nanos ran);
   const AgeMarks& ages() const { return marks_; }

@@ -288,8 +288,7 @@ bool Journal::give_up_old(const Now& now) {
   const std::int64_t excess = events_->bytes() - options_.retain_size;
   if (excess > 0 && events_->evict(events_->last_position(), excess)) return true;
   const std::uint64_t old = events_->there_at(ran(now) - options_.retain);
-  if (old > 0 && events_->evict(std::min(old, held(now)), std::numeric_limits<std::int64_t>::max()))
-    return true;
+  if (old > 0 && events_->evict(std::min(old, held(now)))) return true;
   return state_->forget_watch(ran(now) - options_.retain);
 }
 
@@ -329,14 +328,16 @@ std::size_t Journal::room(const Now& now) {
   const std::uint64_t after =
       is_near && wanted_after_ ? wanted_after_(now) : events_->last_position();
   if (std::exchange(wanted_, after) != after) wanted_since_ = now.mono;
-  if (!is_near || now.mono - wanted_since_ > kLongestHold) {
+  const bool is_behind = after < events_->last_position();
+  // Where nobody is, the limit alone has room for a turn's events, unless it is a small one.
+  const bool has_room = !is_near || (!is_behind && limit > kNear);
+  if (has_room || now.mono - wanted_since_ > kLongestHold) {
     is_crowded_ = false;
     return kAny;
   }
   const std::uint64_t oldest = events_->first_number();
   const std::uint64_t count = events_->count();
-  const std::uint64_t had =
-      after >= events_->last_position() ? count : std::max(events_->number_at(after), oldest - 1);
+  const std::uint64_t had = is_behind ? std::max(events_->number_at(after), oldest - 1) : count;
   const double mean = bytes / static_cast<double>(std::max<std::uint64_t>(1, count + 1 - oldest));
   const double left = limit - mean * static_cast<double>(count - had);
   if (is_crowded_ && left < limit / 2) return 0;

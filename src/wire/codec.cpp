@@ -200,6 +200,10 @@ std::string_view name_of(Origin origin) {
   return "?";
 }
 
+Value path_value(std::string_view path) {
+  return is_utf8(path) ? Value(path) : Value(Value::Bytes{std::string(path)});
+}
+
 std::string position_text(std::uint64_t position) {
   std::string digits(20, '0');
   write_position(position, digits.data());

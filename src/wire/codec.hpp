@@ -55,6 +55,9 @@ class WireWriter {
   std::string& out_;
 };
 
+/// Text, or bytes where it is no UTF-8.
+Value path_value(std::string_view path);
+
 /// 20 digits. Only prevsequence says "0" for 0, see encode_report.
 std::string position_text(std::uint64_t position);
 
